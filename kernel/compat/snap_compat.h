@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The only place that knows kernel versions. The other files are written for
+ * 6.12; what an older kernel lacks or spells differently is brought here. Each
+ * piece says which version changed it.
+ */
+#ifndef SNAP_COMPAT_H
+#define SNAP_COMPAT_H
+
+#include <linux/version.h>
+#include <linux/blkdev.h>
+#include <linux/device-mapper.h>
+
+/*
+ * Exported to GPL modules, but declared in device-mapper's private header only.
+ * Suspend takes md's suspend lock and waits until no I/O of md is in flight;
+ * resume drops it.
+ */
+void dm_internal_suspend_fast(struct mapped_device *md);
+void dm_internal_resume_fast(struct mapped_device *md);
+
+/* 6.5: devices are opened with a blk_mode_t of its own. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+typedef fmode_t blk_mode_t;
+#define BLK_OPEN_READ FMODE_READ
+#define BLK_OPEN_WRITE FMODE_WRITE
+#endif
+
+/* 6.9: max_discard_sectors is derived from the limit of the hardware. */
+static inline void snap_limits_set_discard(struct queue_limits *limits,
+					   unsigned int granularity_bytes,
+					   unsigned int max_sectors)
+{
+	limits->discard_granularity = granularity_bytes;
+	limits->max_hw_discard_sectors = max_sectors;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
+	limits->max_discard_sectors = max_sectors;
+#endif
+}
+
+#endif

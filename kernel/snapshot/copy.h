@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copying pending runs from the origin to COW devices. */
+#ifndef SNAP_COPY_H
+#define SNAP_COPY_H
+
+#include <linux/dm-kcopyd.h>
+#include <linux/list.h>
+
+struct snap_origin;
+
+/* What one kcopyd job takes. */
+#define SNAP_COPY_MAX_DESTINATIONS DM_KCOPYD_MAX_REGIONS
+
+/*
+ * Starts the copies of the pending runs on @runs (linked by ->start), which all
+ * read @origin. Runs of the same sectors share one read. Must not be called with
+ * a lock held: it may sleep until kcopyd has a free job.
+ */
+void snap_copy_start(struct snap_origin *origin, struct list_head *runs);
+
+#endif

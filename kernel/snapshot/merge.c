@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The merge worker: batch by batch from the COW device to the origin, last
+ * entries first. See "Life of a merge" and "What a crash leaves" in
+ * docs/design.md.
+ */
+#include <linux/blkdev.h>
+#include <linux/dm-kcopyd.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include "merge.h"
+#include "meta_io.h"
+#include "nodes.h"
+#include "origin.h"
+#include "snap_format.h"
+#include "snap_merge.h"
+#include "snapshot.h"
+
+/* The most that one batch moves: writes to its chunks wait that long. */
+#define BATCH_BYTES (8ULL << 20)
+/* One window of the store. */
+#define BATCH_ENTRIES (SNAP_META_BYTES / SNAP_ENTRY_BYTES)
+/* Copies under way at once; each may be a run of many chunks. */
+#define MAX_COPIES 64
+
+struct snap_merge {
+	struct snapshot *snap;
+	struct work_struct work;
+	unsigned long holds; /* bits of enum snap_merge_hold */
+	bool done;
+
+	/* Under snap->lock. */
+	bool failed;
+	bool limbo;
+	struct snap_run *runs; /* the batch, sorted by old chunk */
+	u32 nr_runs;	       /* 0: nothing is published */
+	struct bio_list waiting;
+
+	/* Copies of the batch. */
+	atomic_t nr_copies;
+	atomic_t copy_failed;
+	wait_queue_head_t copied;
+};
+
+static bool held(struct snap_merge *merge)
+{
+	return READ_ONCE(merge->holds);
+}
+
+bool snap_merge_failed(const struct snap_merge *merge)
+{
+	return READ_ONCE(merge->failed);
+}
+
+bool snap_merge_has_limbo(const struct snap_merge *merge)
+{
+	return READ_ONCE(merge->limbo);
+}
+
+/* The first run of the batch that ends behind @chunk. */
+static const struct snap_run *batch_from(const struct snap_merge *merge,
+					 chunk_t chunk)
+{
+	u32 low = 0, high = merge->nr_runs;
+
+	while (low < high) {
+		u32 mid = low + (high - low) / 2;
+		const struct snap_run *run = &merge->runs[mid];
+
+		if (run->old_chunk + run->nr_chunks > chunk)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return low < merge->nr_runs ? &merge->runs[low] : NULL;
+}
+
+enum snap_merge_verdict snap_merge_ask(const struct snap_merge *merge,
+				       chunk_t chunk, chunk_t *end)
+{
+	const struct snap_run *run = batch_from(merge, chunk);
+
+	if (!run || run->old_chunk > chunk) {
+		if (run)
+			*end = min(*end, run->old_chunk);
+		return SNAP_MERGE_WRITE_COW;
+	}
+	return merge->limbo ? SNAP_MERGE_LIMBO : SNAP_MERGE_WAIT;
+}
+
+void snap_merge_queue(struct snap_merge *merge, struct bio *bio)
+{
+	bio_list_add(&merge->waiting, bio);
+}
+
+static void publish(struct snap_merge *merge, u32 nr_runs)
+{
+	write_lock(&merge->snap->lock);
+	merge->nr_runs = nr_runs;
+	write_unlock(&merge->snap->lock);
+}
+
+static void resubmit_all(struct snap_merge *merge, struct bio_list *bios)
+{
+	struct blk_plug plug;
+	struct bio *bio;
+
+	blk_start_plug(&plug);
+	while ((bio = bio_list_pop(bios)))
+		snap_merge_resubmit(merge->snap, bio);
+	blk_finish_plug(&plug);
+}
+
+/* The batch is over: who waited for it looks again. */
+static void unpublish(struct snap_merge *merge)
+{
+	struct bio_list bios;
+
+	write_lock(&merge->snap->lock);
+	merge->nr_runs = 0;
+	bios = merge->waiting;
+	bio_list_init(&merge->waiting);
+	write_unlock(&merge->snap->lock);
+	resubmit_all(merge, &bios);
+}
+
+/*
+ * The merge ends here, for good. In limbo the batch stays published: writes to
+ * it fail.
+ */
+static void fail(struct snap_merge *merge, bool limbo, const char *why)
+{
+	struct snapshot *snap = merge->snap;
+	struct bio_list bios = BIO_EMPTY_LIST;
+
+	DMERR("%s: merge failed: %s; no data is lost: reads and writes go on%s",
+	      dm_table_device_name(snap->ti->table), why,
+	      limbo ? ", except for writes to the chunks of the last batch" : "");
+	write_lock(&snap->lock);
+	WRITE_ONCE(merge->failed, true);
+	WRITE_ONCE(merge->limbo, limbo);
+	if (limbo) {
+		bios = merge->waiting;
+		bio_list_init(&merge->waiting);
+	}
+	write_unlock(&snap->lock);
+	if (limbo)
+		resubmit_all(merge, &bios);
+	else
+		unpublish(merge);
+	dm_table_event(snap->ti->table);
+}
+
+/* Plans the next batch into merge->runs. Its entries; 0: none left; -errno. */
+static int plan(struct snap_merge *merge, u32 *nr_runs)
+{
+	struct snapshot *snap = merge->snap;
+	u32 max = snap_merge_batch_entries(BATCH_ENTRIES,
+					   snap->store->chunk_sectors,
+					   BATCH_BYTES);
+	int nr = snap->store->type->merge_peek(snap->store, merge->runs, max);
+
+	if (nr > 0)
+		*nr_runs = snap_merge_plan(merge->runs, nr, SNAP_INDEX_MAX_RUN);
+	return nr;
+}
+
+static sector_t run_sector(const struct snap_merge *merge, u32 i)
+{
+	return snap_chunk_to_sector(merge->snap, merge->runs[i].old_chunk);
+}
+
+static sector_t run_sectors(const struct snap_merge *merge, u32 i)
+{
+	return snap_chunk_to_sector(merge->snap, merge->runs[i].nr_chunks);
+}
+
+/* Waits until the other snapshots have what run @i is about to overwrite. */
+static bool preserve_run(struct snap_merge *merge, u32 i)
+{
+	struct snap_origin *origin = merge->snap->origin;
+	sector_t first = run_sector(merge, i);
+	sector_t nr = run_sectors(merge, i);
+
+	while (!held(merge)) {
+		int seq = atomic_read(&origin->settled_seq);
+
+		/* Pairs with the barrier in snap_origin_settled(). */
+		smp_mb();
+		if (snap_origin_preserved(origin, first, nr))
+			return true;
+		snap_origin_start_missing(origin, first, nr);
+		if (!snap_origin_preserved(origin, first, nr))
+			wait_event(origin->settled,
+				   atomic_read(&origin->settled_seq) != seq ||
+					   held(merge));
+	}
+	return false;
+}
+
+/* Waits until no write of the user's is under way into run @i. */
+static bool quiet_run(struct snap_merge *merge, u32 i)
+{
+	struct snap_tracked *tracked = &merge->snap->tracked;
+	sector_t first = run_sector(merge, i);
+	sector_t nr = run_sectors(merge, i);
+
+	wait_event(tracked->wait, snap_tracked_clear_of(tracked, first, nr) ||
+					  held(merge));
+	return snap_tracked_clear_of(tracked, first, nr);
+}
+
+/* False: asked to stop; nothing has been changed. */
+static bool prepare(struct snap_merge *merge)
+{
+	struct snap_tracked *tracked = &merge->snap->tracked;
+	bool ready = true;
+	u32 i;
+
+	for (i = 0; i < merge->nr_runs; i++) {
+		snap_origin_start_missing(merge->snap->origin,
+					  run_sector(merge, i),
+					  run_sectors(merge, i));
+		cond_resched();
+	}
+	for (i = 0; ready && i < merge->nr_runs; i++) {
+		ready = preserve_run(merge, i);
+		cond_resched();
+	}
+	snap_tracked_wait_begin(tracked);
+	for (i = 0; ready && i < merge->nr_runs; i++)
+		ready = quiet_run(merge, i);
+	snap_tracked_wait_end(tracked);
+	return ready;
+}
+
+static void copy_done(int read_err, unsigned long write_err, void *context)
+{
+	struct snap_merge *merge = context;
+
+	if (read_err || write_err)
+		atomic_set(&merge->copy_failed, 1);
+	/* The last touch: the waiter holds merge until the count is 0. */
+	rcu_read_lock();
+	atomic_dec(&merge->nr_copies);
+	wake_up_all(&merge->copied);
+	rcu_read_unlock();
+}
+
+/* Copies the batch to the origin and makes it durable there. -errno. */
+static int copy(struct snap_merge *merge)
+{
+	struct snapshot *snap = merge->snap;
+	struct block_device *origin = snap->origin_dev->bdev;
+	sector_t size = bdev_nr_sectors(origin);
+	u32 i;
+
+	atomic_set(&merge->copy_failed, 0);
+	for (i = 0; i < merge->nr_runs; i++) {
+		struct dm_io_region from = {
+			.bdev = snap_cow_bdev(snap),
+			.sector = snap_chunk_to_sector(snap,
+						       merge->runs[i].new_chunk),
+		};
+		struct dm_io_region to = {
+			.bdev = origin,
+			.sector = run_sector(merge, i),
+		};
+
+		if (to.sector >= size)
+			continue;
+		to.count = min(run_sectors(merge, i), size - to.sector);
+		from.count = to.count;
+		wait_event(merge->copied,
+			   atomic_read(&merge->nr_copies) < MAX_COPIES);
+		if (atomic_read(&merge->copy_failed))
+			break;
+		atomic_inc(&merge->nr_copies);
+		dm_kcopyd_copy(snap->origin->kcopyd, &from, 1, &to, 0,
+			       copy_done, merge);
+	}
+	wait_event(merge->copied, !atomic_read(&merge->nr_copies));
+	if (atomic_read(&merge->copy_failed))
+		return -EIO;
+	return blkdev_issue_flush(origin);
+}
+
+/* The chunks of the batch belong to the origin now. */
+static void forget(struct snap_merge *merge)
+{
+	struct snapshot *snap = merge->snap;
+	u32 i;
+
+	for (i = 0; i < merge->nr_runs; i++) {
+		int r;
+
+		snap_nodes_fill_pool(&snap->spare,
+				     snap_index_spare_needed(&snap->index) + 1,
+				     &snap->node_pool);
+		write_lock(&snap->lock);
+		r = snap_index_remove(&snap->index, &merge->runs[i],
+				      &snap->spare);
+		write_unlock(&snap->lock);
+		WARN_ON_ONCE(r);
+		cond_resched();
+	}
+}
+
+/* One batch. True: there may be another. */
+static bool merge_batch(struct snap_merge *merge)
+{
+	struct snapshot *snap = merge->snap;
+	u32 nr_runs = 0;
+	int nr = plan(merge, &nr_runs);
+
+	if (nr < 0) {
+		fail(merge, false, "the metadata of the COW device could not be read");
+		return false;
+	}
+	if (!nr) {
+		merge->done = true;
+		DMINFO("%s: merge is complete",
+		       dm_table_device_name(snap->ti->table));
+		dm_table_event(snap->ti->table);
+		return false;
+	}
+
+	publish(merge, nr_runs);
+	if (!prepare(merge)) {
+		unpublish(merge);
+		return false;
+	}
+	if (copy(merge)) {
+		fail(merge, false, "copying from the COW device to the origin");
+		return false;
+	}
+	if (snap->store->type->merge_forget(snap->store, nr)) {
+		fail(merge, true, "the metadata of the COW device could not be written");
+		return false;
+	}
+	forget(merge);
+	unpublish(merge);
+	return true;
+}
+
+static void merge_work(struct work_struct *work)
+{
+	struct snap_merge *merge = container_of(work, struct snap_merge, work);
+	unsigned int noio = memalloc_noio_save();
+
+	/* An invalid store merges as an empty one. */
+	if (snap_health_of(merge->snap) != SNAP_INVALID) {
+		while (!held(merge) && !merge->failed && !merge->done &&
+		       merge_batch(merge))
+			cond_resched();
+	}
+	memalloc_noio_restore(noio);
+}
+
+struct snap_merge *snap_merge_create(struct snapshot *snap)
+{
+	struct snap_merge *merge = kzalloc(sizeof(*merge), GFP_KERNEL);
+
+	if (!merge)
+		return NULL;
+	merge->runs = kvcalloc(BATCH_ENTRIES, sizeof(*merge->runs), GFP_KERNEL);
+	if (!merge->runs) {
+		kfree(merge);
+		return NULL;
+	}
+	merge->snap = snap;
+	merge->holds = BIT(SNAP_MERGE_HOLD_SUSPENDED);
+	bio_list_init(&merge->waiting);
+	init_waitqueue_head(&merge->copied);
+	INIT_WORK(&merge->work, merge_work);
+	return merge;
+}
+
+void snap_merge_destroy(struct snap_merge *merge)
+{
+	if (!merge)
+		return;
+	kvfree(merge->runs);
+	kfree(merge);
+}
+
+void snap_merge_hold(struct snap_merge *merge, enum snap_merge_hold why)
+{
+	set_bit(why, &merge->holds);
+	/* Both waits of prepare() look at held(). */
+	wake_up_all(&merge->snap->origin->settled);
+	wake_up_all(&merge->snap->tracked.wait);
+	flush_work(&merge->work);
+}
+
+void snap_merge_release(struct snap_merge *merge, enum snap_merge_hold why)
+{
+	clear_bit(why, &merge->holds);
+	if (!held(merge))
+		queue_work(merge->snap->wq, &merge->work);
+}
+
+void snap_merge_take_over(struct snap_merge *to, struct snap_merge *from)
+{
+	to->failed = from->failed;
+	to->limbo = from->limbo;
+	to->done = from->done;
+	swap(to->runs, from->runs);
+	swap(to->nr_runs, from->nr_runs);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Metadata I/O that allocates nothing: synchronous reads and writes through bios
+ * that belong to the store.
+ */
+#ifndef SNAP_META_IO_H
+#define SNAP_META_IO_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+
+/* The largest transfer. */
+#define SNAP_META_PAGES 16
+#define SNAP_META_BYTES (SNAP_META_PAGES * PAGE_SIZE)
+
+struct snap_meta_io {
+	struct block_device *bdev;
+	struct bio bio;
+	struct bio_vec vecs[SNAP_META_PAGES];
+};
+
+void snap_meta_io_init(struct snap_meta_io *io, struct block_device *bdev);
+
+/* Page-aligned memory of @bytes (rounded up to pages) for transfers; sleeps. */
+void *snap_meta_alloc(size_t bytes);
+void snap_meta_free(void *memory);
+
+/*
+ * Transfers @bytes, a multiple of the logical block size and at most
+ * SNAP_META_BYTES, between @data (inside snap_meta_alloc() memory) and @sector.
+ * Sleeps until it is done. -errno of the device.
+ */
+int snap_meta_rw(struct snap_meta_io *io, blk_opf_t opf, sector_t sector,
+		 void *data, size_t bytes);
+
+/* Starts the same without waiting; the caller waits with snap_meta_wait(). */
+struct snap_meta_read {
+	struct snap_meta_io io;
+	struct completion done;
+};
+void snap_meta_read_start(struct snap_meta_read *read, sector_t sector,
+			  void *data, size_t bytes);
+int snap_meta_read_wait(struct snap_meta_read *read);
+
+/* Writes zeroes to sectors. Not durable before the next flush. */
+int snap_meta_zero(struct snap_meta_io *io, sector_t sector, u64 nr_sectors);
+
+#endif

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Writes to an origin: preserved first, then released.
+ *
+ * A bio goes down by one event only: a look that finds its whole range preserved
+ * in every live snapshot. See "Life of an origin write" in docs/design.md.
+ */
+#include <linux/module.h>
+#include <linux/rculist.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include "copy.h"
+#include "origin.h"
+#include "snap_format.h"
+#include "snapshot.h"
+
+DECLARE_DM_KCOPYD_THROTTLE_WITH_MODULE_PARM(snapshot_copy_throttle,
+		"Share of the time that may be spent copying, in percent");
+
+/* A range of chunks of one snapshot. */
+struct chunk_range {
+	chunk_t first;
+	chunk_t end;
+};
+
+/* The chunks of @snap that a range of sectors touches; false: none. */
+static bool range_of(const struct snapshot *snap, sector_t sector,
+		     sector_t nr_sectors, struct chunk_range *range)
+{
+	sector_t end = min(sector + nr_sectors, snap->sectors);
+
+	if (sector >= end)
+		return false;
+	range->first = snap_sector_to_chunk(snap, sector);
+	range->end = snap_sector_to_chunk(snap, end - 1) + 1;
+	return true;
+}
+
+/*
+ * Walks a range under snap->lock. True and the hole in *@hole when a part of it,
+ * from *@hole's start on, is neither in the index nor pending.
+ */
+static bool next_missing(struct snapshot *snap, struct chunk_range range,
+			 struct chunk_range *hole)
+{
+	chunk_t c = range.first;
+
+	while (c < range.end) {
+		struct snap_pending *p = snap_pending_from(snap, c);
+		struct snap_run run;
+
+		if (p && p->run.old_chunk <= c) {
+			c = p->run.old_chunk + p->run.nr_chunks;
+			continue;
+		}
+		if (snap_index_lookup(&snap->index, c, &run)) {
+			c += run.nr_chunks;
+			continue;
+		}
+		hole->first = c;
+		hole->end = min(range.end, c + run.nr_chunks);
+		if (p)
+			hole->end = min(hole->end, p->run.old_chunk);
+		return true;
+	}
+	return false;
+}
+
+static struct snap_pending *pending_in(struct snapshot *snap,
+				       struct chunk_range range)
+{
+	struct snap_pending *p = snap_pending_from(snap, range.first);
+
+	return p && p->run.old_chunk < range.end ? p : NULL;
+}
+
+static bool preserved_in(struct snapshot *snap, sector_t sector,
+			 sector_t nr_sectors)
+{
+	struct chunk_range range, hole;
+	bool preserved;
+
+	if (!range_of(snap, sector, nr_sectors, &range))
+		return true;
+	read_lock(&snap->lock);
+	if (snap->health >= SNAP_INVALIDATING)
+		preserved = snap->health == SNAP_INVALID;
+	else
+		preserved = !pending_in(snap, range) &&
+			    !next_missing(snap, range, &hole);
+	read_unlock(&snap->lock);
+	return preserved;
+}
+
+bool snap_origin_preserved(struct snap_origin *origin, sector_t sector,
+			   sector_t nr_sectors)
+{
+	struct snapshot *snap;
+	bool preserved = true;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(snap, &origin->snapshots, on_origin) {
+		preserved = preserved_in(snap, sector, nr_sectors);
+		if (!preserved)
+			break;
+	}
+	rcu_read_unlock();
+	return preserved;
+}
+
+/* Makes pending runs of all that is missing, onto @runs. */
+static void begin_missing_in(struct snapshot *snap, sector_t sector,
+			     sector_t nr_sectors, struct list_head *runs)
+{
+	struct chunk_range range, hole;
+
+	if (!range_of(snap, sector, nr_sectors, &range))
+		return;
+	write_lock(&snap->lock);
+	while (snap->health < SNAP_INVALIDATING &&
+	       next_missing(snap, range, &hole)) {
+		struct snap_pending *p;
+		int r = snapshot_begin_run(snap, hole.first,
+					   hole.end - hole.first, &p);
+
+		if (r == -ENOSPC)
+			snap_health_raise(snap, SNAP_INVALIDATING,
+					  "the COW device is full and the origin is written");
+		if (r)
+			break;
+		list_add_tail(&p->start, runs);
+		range.first = p->run.old_chunk + p->run.nr_chunks;
+	}
+	write_unlock(&snap->lock);
+}
+
+void snap_origin_start_missing(struct snap_origin *origin, sector_t sector,
+			       sector_t nr_sectors)
+{
+	struct snapshot *snap;
+	LIST_HEAD(runs);
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(snap, &origin->snapshots, on_origin)
+		begin_missing_in(snap, sector, nr_sectors, &runs);
+	rcu_read_unlock();
+	snap_copy_start(origin, &runs);
+}
+
+enum wait_result {
+	WAIT_NOT_NEEDED, /* preserved */
+	WAIT_QUEUED,	 /* the bio is no longer ours */
+	WAIT_IMPOSSIBLE, /* something is missing that could not be started */
+};
+
+static enum wait_result wait_in(struct snapshot *snap, struct bio *bio)
+{
+	enum wait_result result = WAIT_NOT_NEEDED;
+	struct chunk_range range, hole;
+	struct snap_pending *p;
+
+	if (!range_of(snap, bio->bi_iter.bi_sector, bio_sectors(bio), &range))
+		return WAIT_NOT_NEEDED;
+	write_lock(&snap->lock);
+	if (snap->health == SNAP_INVALIDATING) {
+		bio_list_add(&snap->invalidating_bios, bio);
+		result = WAIT_QUEUED;
+	} else if (snap->health < SNAP_INVALIDATING) {
+		p = pending_in(snap, range);
+		if (p) {
+			bio_list_add(&p->origin_bios, bio);
+			result = WAIT_QUEUED;
+		} else if (next_missing(snap, range, &hole)) {
+			result = WAIT_IMPOSSIBLE;
+		}
+	}
+	write_unlock(&snap->lock);
+	return result;
+}
+
+/*
+ * Too many runs are under way. The end of any of them starts the work; if the
+ * last one ended meanwhile, nobody else would.
+ */
+static void defer(struct snap_origin *origin, struct bio *bio)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&origin->deferred_lock, flags);
+	bio_list_add(&origin->deferred, bio);
+	spin_unlock_irqrestore(&origin->deferred_lock, flags);
+	/* Pairs with the barrier in snap_origin_settled(). */
+	smp_mb();
+	if (!atomic_read(&origin->nr_pending))
+		queue_work(origin->wq, &origin->work);
+}
+
+/* Queues the bio on the first thing it must wait for. */
+static enum wait_result wait_somewhere(struct snap_origin *origin,
+				       struct bio *bio)
+{
+	enum wait_result result = WAIT_NOT_NEEDED;
+	struct snapshot *snap;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(snap, &origin->snapshots, on_origin) {
+		result = wait_in(snap, bio);
+		if (result != WAIT_NOT_NEEDED)
+			break;
+	}
+	rcu_read_unlock();
+	return result;
+}
+
+bool snap_origin_admit(struct snap_origin *origin, struct bio *bio)
+{
+	sector_t sector = bio->bi_iter.bi_sector;
+	sector_t nr_sectors = bio_sectors(bio);
+
+	if (!nr_sectors || snap_origin_preserved(origin, sector, nr_sectors))
+		return true;
+	snap_origin_start_missing(origin, sector, nr_sectors);
+	switch (wait_somewhere(origin, bio)) {
+	case WAIT_NOT_NEEDED:
+		return true;
+	case WAIT_IMPOSSIBLE:
+		defer(origin, bio);
+		return false;
+	default:
+		return false;
+	}
+}
+
+void snap_origin_continue(struct snap_origin *origin, struct bio *bio)
+{
+	if (snap_origin_admit(origin, bio))
+		submit_bio_noacct(bio);
+}
+
+void snap_origin_settled(struct snap_origin *origin)
+{
+	atomic_inc(&origin->settled_seq);
+	/* What ended is visible before we look for those who wait for it. */
+	smp_mb();
+	if (waitqueue_active(&origin->settled))
+		wake_up_all(&origin->settled);
+	if (!bio_list_empty(&origin->deferred))
+		queue_work(origin->wq, &origin->work);
+}
+
+static void deferred_work(struct work_struct *work)
+{
+	struct snap_origin *origin =
+		container_of(work, struct snap_origin, work);
+	unsigned int noio = memalloc_noio_save();
+	struct bio_list bios = BIO_EMPTY_LIST;
+	struct blk_plug plug;
+	struct bio *bio;
+
+	spin_lock_irq(&origin->deferred_lock);
+	bio_list_merge(&bios, &origin->deferred);
+	bio_list_init(&origin->deferred);
+	spin_unlock_irq(&origin->deferred_lock);
+
+	blk_start_plug(&plug);
+	while ((bio = bio_list_pop(&bios)))
+		snap_origin_continue(origin, bio);
+	blk_finish_plug(&plug);
+	memalloc_noio_restore(noio);
+}
+
+struct snap_origin *snap_origin_create(struct block_device *bdev)
+{
+	struct snap_origin *origin = kzalloc(sizeof(*origin), GFP_KERNEL);
+	int r = -ENOMEM;
+
+	if (!origin)
+		return ERR_PTR(-ENOMEM);
+	origin->bdev = bdev;
+	origin->devt = bdev->bd_dev;
+	INIT_LIST_HEAD(&origin->list);
+	INIT_LIST_HEAD(&origin->heads);
+	INIT_LIST_HEAD(&origin->snapshots);
+	init_waitqueue_head(&origin->settled);
+	spin_lock_init(&origin->deferred_lock);
+	bio_list_init(&origin->deferred);
+	INIT_WORK(&origin->work, deferred_work);
+
+	origin->wq = alloc_workqueue("snap_origin_%pg", WQ_MEM_RECLAIM, 0, bdev);
+	if (!origin->wq)
+		goto out_free;
+	origin->kcopyd = dm_kcopyd_client_create(&dm_kcopyd_throttle);
+	if (IS_ERR(origin->kcopyd)) {
+		r = PTR_ERR(origin->kcopyd);
+		goto out_wq;
+	}
+	return origin;
+
+out_wq:
+	destroy_workqueue(origin->wq);
+out_free:
+	kfree(origin);
+	return ERR_PTR(r);
+}
+
+void snap_origin_free(struct snap_origin *origin)
+{
+	dm_kcopyd_client_destroy(origin->kcopyd);
+	destroy_workqueue(origin->wq);
+	kfree(origin);
+}

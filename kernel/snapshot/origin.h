@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * An origin: what all targets that name one block device as their origin share.
+ */
+#ifndef SNAP_ORIGIN_H
+#define SNAP_ORIGIN_H
+
+#include <linux/atomic.h>
+#include <linux/bio.h>
+#include <linux/dm-kcopyd.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+struct snapshot;
+
+struct snap_origin {
+	struct block_device *bdev;
+	dev_t devt;
+
+	/* Under snap_registry_lock. */
+	struct list_head list;
+	unsigned int nr_users;
+	struct list_head heads;	  /* struct snap_head */
+	struct snapshot *merging; /* merges, or merged, into this origin */
+
+	/*
+	 * Live snapshots in which writes must preserve. Changed under
+	 * snap_registry_lock with the heads quiesced (only leaving needs no quiesce);
+	 * walked under RCU.
+	 */
+	struct list_head snapshots;
+
+	struct dm_kcopyd_client *kcopyd;
+
+	/* Runs of all its snapshots that are under way. */
+	atomic_t nr_pending;
+	/* Counts what may change the answer to "is it preserved?". */
+	atomic_t settled_seq;
+	wait_queue_head_t settled;
+
+	spinlock_t deferred_lock;
+	struct bio_list deferred;
+	struct workqueue_struct *wq;
+	struct work_struct work;
+};
+
+/* The caller holds snap_registry_lock for these. */
+struct snap_origin *snap_origin_create(struct block_device *bdev);
+void snap_origin_free(struct snap_origin *origin);
+
+/*
+ * Asks for a bio that changes the origin to go down. True: it may. False: it has
+ * been queued, and will be submitted when every snapshot has what it needs. Does
+ * not wait for snapshots; may sleep for kcopyd's pools.
+ */
+bool snap_origin_admit(struct snap_origin *origin, struct bio *bio);
+
+/* The same for a bio that waited; submits it if it may go. */
+void snap_origin_continue(struct snap_origin *origin, struct bio *bio);
+
+/* True when the range is preserved in every live snapshot. */
+bool snap_origin_preserved(struct snap_origin *origin, sector_t sector,
+			   sector_t nr_sectors);
+
+/* Starts the copies that this takes, as many as may be under way at once. */
+void snap_origin_start_missing(struct snap_origin *origin, sector_t sector,
+			       sector_t nr_sectors);
+
+/* A run ended, or a snapshot is out: lets those who wait look again. */
+void snap_origin_settled(struct snap_origin *origin);
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One snapshot: what a table of the snapshot or snapshot-merge target makes.
+ * The objects, their locks and the life of a bio are told in docs/design.md.
+ */
+#ifndef SNAP_SNAPSHOT_H
+#define SNAP_SNAPSHOT_H
+
+#include <linux/device-mapper.h>
+#include <linux/mempool.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include "args.h"
+#include "pending.h"
+#include "snap_compat.h"
+#include "snap_index.h"
+#include "store.h"
+#include "tracked.h"
+
+struct snap_origin;
+struct snap_merge;
+
+/* Runs in one commit. */
+#define SNAP_BATCH_RUNS 64
+
+/* Only goes up; snap_health_raise() is the one writer. */
+enum snap_health {
+	SNAP_GOOD,
+	SNAP_OVERFLOW,	   /* no room for a write to itself: readable */
+	SNAP_INVALIDATING, /* unusable; valid 0 is not on disk yet */
+	SNAP_INVALID,
+};
+
+/* Which of the tables of a COW device owns the exceptions. */
+enum snap_role {
+	SNAP_ROLE_OWNER,   /* has them */
+	SNAP_ROLE_WAITING, /* gets them at resume, from ->peer */
+	SNAP_ROLE_SPENT,   /* gave them away, or could not get them */
+};
+
+/* A mapped device through which an origin is written. */
+struct snap_head {
+	struct list_head list; /* origin->heads */
+	struct mapped_device *md;
+};
+
+struct snapshot {
+	struct dm_target *ti;
+	struct dm_dev *origin_dev;
+	struct dm_dev *cow_dev;
+	struct snap_origin *origin;
+	struct snap_store *store;
+	struct snap_args args;
+	sector_t sectors; /* of the table: what is preserved of the origin */
+
+	/*
+	 * Never taken in an interrupt. Protects what follows; ->index is changed
+	 * by the worker only (and while loading).
+	 */
+	rwlock_t lock;
+	enum snap_health health;
+	struct snap_index index;
+	struct rb_root pending;
+	struct list_head fifo;
+	unsigned int nr_pending;
+	struct bio_list invalidating_bios; /* origin bios: wait for valid 0 */
+	struct bio_list deferred_bios;	   /* own bios, each inside one chunk */
+	bool event_due;
+
+	struct snap_tracked tracked;
+
+	/* The worker's own. */
+	struct workqueue_struct *wq;
+	struct work_struct work;
+	struct list_head draining;
+	struct snap_run batch_runs[SNAP_BATCH_RUNS];
+	struct snap_index_spare spare;
+	mempool_t node_pool;
+	mempool_t pending_pool;
+	wait_queue_head_t idle; /* nr_pending became 0 */
+
+	/* Under snap_registry_lock. */
+	struct list_head registered;
+	enum snap_role role;
+	struct snapshot *peer; /* the other side of a handover to come */
+	bool resumed;	       /* was active once */
+	bool suspended;
+
+	struct list_head on_origin; /* origin->snapshots: RCU */
+	struct snap_merge *merge;   /* of a snapshot-merge target */
+	struct snap_head head;	    /* the same */
+};
+
+/* Per bio of a snapshot or snapshot-merge target. */
+struct snap_bio {
+	struct snap_tracked_io tracked_io;
+	struct snap_pending *full; /* of which this bio is the copy */
+	bool tracked;
+};
+
+static inline struct snap_bio *snap_bio_of(struct bio *bio)
+{
+	return dm_per_bio_data(bio, sizeof(struct snap_bio));
+}
+
+static inline chunk_t snap_sector_to_chunk(const struct snapshot *snap,
+					   sector_t sector)
+{
+	return sector >> snap->store->chunk_shift;
+}
+
+static inline sector_t snap_chunk_to_sector(const struct snapshot *snap,
+					    chunk_t chunk)
+{
+	return (sector_t)chunk << snap->store->chunk_shift;
+}
+
+static inline struct block_device *snap_cow_bdev(const struct snapshot *snap)
+{
+	return snap->cow_dev->bdev;
+}
+
+/* snapshot.c */
+
+/*
+ * Makes the object of a table line: devices opened, registered, exceptions
+ * loaded (or marked as waiting for a handover). -errno with *@error set, and
+ * nothing left behind.
+ */
+int snapshot_create(struct dm_target *ti, unsigned int argc, char **argv,
+		    bool merging, struct snapshot **snap);
+/* Waits for the runs under way. */
+void snapshot_destroy(struct snapshot *snap);
+/*
+ * Takes the snapshot off its origin: no new runs will come. The caller holds
+ * snap_registry_lock.
+ */
+void snapshot_leave_origin(struct snapshot *snap);
+/* Waits, after that, until no run is under way and the worker rests. */
+void snapshot_rest(struct snapshot *snap);
+void snapshot_status(struct snapshot *snap, status_type_t type, char *result,
+		     unsigned int maxlen);
+
+/*
+ * Raises the health (never lowers it), logs @why, and kicks the worker, which writes
+ * the header and raises the event. The caller holds snap->lock exclusively.
+ */
+void snap_health_raise(struct snapshot *snap, enum snap_health health,
+		       const char *why);
+
+static inline enum snap_health snap_health_of(const struct snapshot *snap)
+{
+	return READ_ONCE(snap->health);
+}
+
+/* worker.c */
+void snap_worker_init(struct snapshot *snap);
+void snap_worker_kick(struct snapshot *snap);
+
+/*
+ * The data of @p is on the COW device, or failed to get there. Any context.
+ * @p and its snapshot must not be touched afterwards.
+ */
+void snap_pending_copied(struct snap_pending *p, blk_status_t status);
+
+/* snapshot_target.c */
+
+/*
+ * Sends a write to the snapshot where it belongs. DM_MAPIO_*. From map() it may
+ * cut the bio; elsewhere the bio must be inside one chunk or one mapped run.
+ */
+int snapshot_route_write(struct snapshot *snap, struct bio *bio);
+/* The same for a bio that was queued: routes and submits or fails it. */
+void snapshot_resubmit(struct snapshot *snap, struct bio *bio);
+
+/*
+ * Makes a pending run of at most @want chunks at the start of a hole. The caller
+ * holds snap->lock exclusively and starts its copy soon after. -EAGAIN: too many
+ * are under way; -ENOSPC: the COW device is full.
+ */
+int snapshot_begin_run(struct snapshot *snap, chunk_t old_chunk, u64 want,
+		       struct snap_pending **p);
+
+/* Points a bio at the COW device: the chunk of its start is at @new_chunk. */
+void snap_remap_to_cow(struct snapshot *snap, struct bio *bio,
+		       chunk_t new_chunk);
+/* Cuts a bio, in map(), so that it ends at or before the end of @end_chunk - 1. */
+void snap_bio_cut(struct snapshot *snap, struct bio *bio, chunk_t end_chunk);
+
+/* switch.c: see there. */
+int snap_switch_check(struct snapshot *snap);
+void snap_switch_resume(struct snapshot *snap);
+
+extern struct target_type snap_snapshot_target;
+extern struct target_type snap_origin_target;
+extern struct target_type snap_merge_target;
+
+#endif

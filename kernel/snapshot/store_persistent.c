@@ -1,0 +1,747 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The persistent exception store, format version 1 (uapi/snap_disk.h).
+ *
+ * Only a window of the current area is in memory: the entries from
+ * window_first on, up to SNAP_META_BYTES. Entries are appended in it, and only
+ * the blocks that changed are written. Three facts hold whenever no commit is
+ * under way:
+ *
+ *  - memory behind the last entry is zero;
+ *  - unless @stale, the disk behind the last entry is zero, up to the end of the
+ *    area;
+ *  - the area that the terminator falls into exists. The allocator sees to it, so
+ *    that a commit cannot run out of metadata space.
+ *
+ * Why a short write is as good as the whole area: see "What a crash leaves" in
+ * docs/design.md.
+ */
+#include <linux/device-mapper.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include "meta_io.h"
+#include "nodes.h"
+#include "snap_area.h"
+#include "snap_format.h"
+#include "snap_index.h"
+#include "store.h"
+
+/* Areas, or pieces of areas, read at once while loading. */
+#define LOAD_READS 16
+
+struct persistent_store {
+	struct snap_store store;
+	struct snap_meta_io io;
+	struct snap_geometry geo;
+	u32 origin_block_bytes;
+	u64 origin_sectors;
+
+	/* Allocation: under the caller's lock. */
+	chunk_t next_free;
+	u64 nr_handed_out; /* entries on disk or on their way */
+
+	/* The end of the list, owned by commit and merge. */
+	u64 area;
+	u32 used;     /* entries in the area */
+	u32 written;  /* of these, how many are on disk */
+	bool stale;   /* something behind the last entry is not zero on disk */
+	bool merging; /* entries were forgotten: usage is by position */
+
+	u32 block_bytes;
+	u32 window_first;
+	u32 window_entries;
+	struct snap_entry_disk *window;
+	struct snap_header_disk *header; /* a block of its own, never the window */
+};
+
+static struct persistent_store *to_persistent(struct snap_store *store)
+{
+	return container_of(store, struct persistent_store, store);
+}
+
+static int persistent_create(const struct snap_store_params *params,
+			     struct snap_store **store, char **error)
+{
+	struct persistent_store *ps = kzalloc(sizeof(*ps), GFP_KERNEL);
+
+	if (!ps) {
+		*error = "Cannot allocate the exception store";
+		return -ENOMEM;
+	}
+	ps->store.type = &snap_store_persistent;
+	ps->store.bdev = params->bdev;
+	ps->origin_block_bytes = params->origin_block_bytes;
+	ps->origin_sectors = params->origin_sectors;
+	if (params->chunk_sectors)
+		snap_store_set_chunk(&ps->store, params->chunk_sectors);
+	snap_meta_io_init(&ps->io, params->bdev);
+	*store = &ps->store;
+	return 0;
+}
+
+static void persistent_destroy(struct snap_store *store)
+{
+	struct persistent_store *ps = to_persistent(store);
+
+	snap_meta_free(ps->window);
+	snap_meta_free(ps->header);
+	kfree(ps);
+}
+
+static sector_t chunk_sector(struct persistent_store *ps, chunk_t chunk)
+{
+	return chunk << ps->store.chunk_shift;
+}
+
+/* The sector of entry @entry of area @area; entries are 16 bytes. */
+static sector_t entry_sector(struct persistent_store *ps, u64 area, u32 entry)
+{
+	return chunk_sector(ps, snap_area_chunk(&ps->geo, area)) +
+	       (entry >> (SECTOR_SHIFT - 4));
+}
+
+static int zero_area(struct persistent_store *ps, u64 area)
+{
+	return snap_meta_zero(&ps->io, entry_sector(ps, area, 0),
+			      ps->store.chunk_sectors);
+}
+
+/* Writes the header block. Durable when it returns, and all before it too. */
+static int write_header(struct persistent_store *ps, bool valid)
+{
+	struct snap_header header = {
+		.valid = valid,
+		.version = SNAP_DISK_VERSION,
+		.chunk_sectors = ps->store.chunk_sectors,
+	};
+
+	memset(ps->header, 0, ps->block_bytes);
+	snap_header_pack(&header, ps->header);
+	return snap_meta_rw(&ps->io, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA, 0,
+			    ps->header, ps->block_bytes);
+}
+
+/*
+ * Settles the chunk size and allocates what depends on it. @chunk_sectors may
+ * come from the disk.
+ */
+static int settle_geometry(struct persistent_store *ps, u32 chunk_sectors,
+			   char **error)
+{
+	u32 lbs = bdev_logical_block_size(ps->store.bdev);
+	const char *fault = snap_chunk_sectors_fault(chunk_sectors,
+						     ps->origin_block_bytes, lbs);
+	u64 chunk_bytes;
+
+	if (fault) {
+		*error = (char *)fault;
+		return -EINVAL;
+	}
+	snap_store_set_chunk(&ps->store, chunk_sectors);
+	snap_geometry_init(&ps->geo, chunk_sectors,
+			   bdev_nr_sectors(ps->store.bdev));
+	if (ps->geo.nr_chunks < 2) {
+		*error = "COW device is too small: it must hold a header and a metadata area of one chunk each";
+		return -ENOSPC;
+	}
+
+	chunk_bytes = (u64)chunk_sectors << SECTOR_SHIFT;
+	ps->block_bytes = min_t(u64, chunk_bytes, max_t(u32, lbs, 4096));
+	ps->window_entries = min_t(u64, chunk_bytes, SNAP_META_BYTES) /
+			     SNAP_ENTRY_BYTES;
+	ps->window = snap_meta_alloc(ps->window_entries * SNAP_ENTRY_BYTES);
+	if (!ps->window) {
+		*error = "Cannot allocate the metadata buffer";
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int format_store(struct persistent_store *ps, char **error)
+{
+	u64 rest = ps->store.chunk_sectors - (ps->block_bytes >> SECTOR_SHIFT);
+	int r;
+
+	/* The header comes last: a crash before it leaves a fresh device. */
+	r = zero_area(ps, 0);
+	if (!r)
+		r = snap_meta_zero(&ps->io, ps->block_bytes >> SECTOR_SHIFT, rest);
+	if (!r)
+		r = write_header(ps, true);
+	if (r)
+		*error = "Cannot write a new exception store to the COW device";
+	return r;
+}
+
+/* What a load carries along. */
+struct loader {
+	struct persistent_store *ps;
+	snap_store_add_fn add;
+	void *context;
+	u64 origin_chunks;
+	chunk_t highest;
+	struct snap_run run; /* collected, not yet added */
+	struct snap_index targets; /* new chunks seen, to find one used twice */
+	struct snap_index_spare spare;
+};
+
+static int loader_bad(struct loader *ld, u64 area, u32 entry, chunk_t old_chunk,
+		      chunk_t new_chunk, const char *fault)
+{
+	DMERR("%pg: corrupt exception store: area %llu entry %u (chunk %llu -> %llu): %s",
+	       ld->ps->store.bdev, area, entry, old_chunk, new_chunk, fault);
+	return -EINVAL;
+}
+
+static int loader_flush(struct loader *ld)
+{
+	struct snap_run targets = {
+		.old_chunk = ld->run.new_chunk,
+		.new_chunk = ld->run.new_chunk,
+		.nr_chunks = ld->run.nr_chunks,
+	};
+	int r;
+
+	if (!ld->run.nr_chunks)
+		return 0;
+	r = snap_nodes_fill(&ld->spare, snap_index_spare_needed(&ld->targets));
+	if (!r)
+		r = snap_index_insert(&ld->targets, &targets, &ld->spare);
+	if (r == -EEXIST) {
+		DMERR("%pg: corrupt exception store: chunk %llu of the COW device is used twice (at or within %llu chunks after it)",
+		       ld->ps->store.bdev, targets.new_chunk, targets.nr_chunks);
+		return -EINVAL;
+	}
+	if (!r)
+		r = ld->add(ld->context, &ld->run);
+	if (r == -EEXIST) {
+		DMERR("%pg: corrupt exception store: chunk %llu of the origin has two exceptions (at or within %llu chunks after it)",
+		       ld->ps->store.bdev, ld->run.old_chunk, ld->run.nr_chunks);
+		return -EINVAL;
+	}
+	ld->run.nr_chunks = 0;
+	return r;
+}
+
+static int loader_entry(struct loader *ld, u64 area, u32 entry,
+			chunk_t old_chunk, chunk_t new_chunk)
+{
+	const char *fault = snap_entry_fault(&ld->ps->geo, ld->origin_chunks,
+					     old_chunk, new_chunk);
+	struct snap_run *run = &ld->run;
+	int r;
+
+	if (fault)
+		return loader_bad(ld, area, entry, old_chunk, new_chunk, fault);
+	ld->highest = max(ld->highest, new_chunk);
+	if (run->nr_chunks && run->nr_chunks < SNAP_INDEX_MAX_RUN &&
+	    old_chunk == run->old_chunk + run->nr_chunks &&
+	    new_chunk == run->new_chunk + run->nr_chunks) {
+		run->nr_chunks++;
+		return 0;
+	}
+	r = loader_flush(ld);
+	run->old_chunk = old_chunk;
+	run->new_chunk = new_chunk;
+	run->nr_chunks = 1;
+	return r;
+}
+
+static bool all_zero(const struct snap_entry_disk *entries, u32 nr)
+{
+	return !memchr_inv(entries, 0, nr * SNAP_ENTRY_BYTES);
+}
+
+/*
+ * Takes in one window's worth of entries. 1: met the terminator, which is where
+ * the store ends now. 0: go on. -errno.
+ */
+static int loader_window(struct loader *ld, u64 area, u32 first,
+			 struct snap_entry_disk *entries)
+{
+	struct persistent_store *ps = ld->ps;
+	u32 i;
+
+	for (i = 0; i < ps->window_entries; i++) {
+		chunk_t old_chunk, new_chunk;
+		int r;
+
+		snap_entry_unpack(&entries[i], &old_chunk, &new_chunk);
+		if (!new_chunk)
+			break;
+		r = loader_entry(ld, area, first + i, old_chunk, new_chunk);
+		if (r)
+			return r;
+	}
+	if (i == ps->window_entries)
+		return 0;
+
+	ps->area = area;
+	ps->window_first = first;
+	ps->used = first + i;
+	ps->written = ps->used;
+	ps->stale = !all_zero(&entries[i], ps->window_entries - i);
+	memset(&entries[i], 0, (ps->window_entries - i) * SNAP_ENTRY_BYTES);
+	memcpy(ps->window, entries, ps->window_entries * SNAP_ENTRY_BYTES);
+	return 1;
+}
+
+struct load_reads {
+	struct snap_meta_read reads[LOAD_READS];
+	void *data[LOAD_READS];
+	u64 area[LOAD_READS];
+	u32 first[LOAD_READS];
+};
+
+static void load_reads_free(struct load_reads *lr)
+{
+	int i;
+
+	if (!lr)
+		return;
+	for (i = 0; i < LOAD_READS; i++)
+		snap_meta_free(lr->data[i]);
+	kfree(lr);
+}
+
+static struct load_reads *load_reads_alloc(struct persistent_store *ps)
+{
+	struct load_reads *lr = kzalloc(sizeof(*lr), GFP_KERNEL);
+	int i;
+
+	if (!lr)
+		return NULL;
+	for (i = 0; i < LOAD_READS; i++) {
+		snap_meta_io_init(&lr->reads[i].io, ps->store.bdev);
+		lr->data[i] = snap_meta_alloc(ps->window_entries *
+					      SNAP_ENTRY_BYTES);
+		if (!lr->data[i]) {
+			load_reads_free(lr);
+			return NULL;
+		}
+	}
+	return lr;
+}
+
+/*
+ * Reads up to @want windows from (*area, *first) on, at once, and moves the
+ * position behind them. How many; fewer at the end of the device.
+ */
+static u32 load_reads_start(struct persistent_store *ps, struct load_reads *lr,
+			    u32 want, u64 *area, u32 *first)
+{
+	size_t bytes = ps->window_entries * SNAP_ENTRY_BYTES;
+	u32 nr = 0;
+
+	while (nr < want &&
+	       snap_area_chunk(&ps->geo, *area) < ps->geo.nr_chunks) {
+		lr->area[nr] = *area;
+		lr->first[nr] = *first;
+		snap_meta_read_start(&lr->reads[nr],
+				     entry_sector(ps, *area, *first),
+				     lr->data[nr], bytes);
+		nr++;
+		*first += ps->window_entries;
+		if (*first == ps->geo.entries_per_area) {
+			*first = 0;
+			(*area)++;
+		}
+	}
+	return nr;
+}
+
+/* 1: all entries are in. -errno. */
+static int load_entries(struct loader *ld, struct load_reads *lr)
+{
+	struct persistent_store *ps = ld->ps;
+	u64 area = 0;
+	u32 first = 0;
+	u32 want = 1;
+	int r = 0;
+
+	while (!r) {
+		u32 nr = load_reads_start(ps, lr, want, &area, &first);
+		u32 i;
+
+		if (!nr) {
+			DMERR("%pg: corrupt exception store: area %llu is full and the next one would lie beyond the end of the device (%llu chunks)",
+			       ps->store.bdev, area - 1, ps->geo.nr_chunks);
+			return -EINVAL;
+		}
+		for (i = 0; i < nr; i++) {
+			int err = snap_meta_read_wait(&lr->reads[i]);
+
+			if (r)
+				continue;
+			r = err ? err :
+				  loader_window(ld, lr->area[i], lr->first[i],
+						lr->data[i]);
+			cond_resched();
+		}
+		want = LOAD_READS;
+	}
+	return r;
+}
+
+/*
+ * Looks behind the window, where the area is larger: entries of a torn write may
+ * be left there.
+ */
+static int look_for_stale(struct persistent_store *ps, void *data)
+{
+	u32 first = ps->window_first + ps->window_entries;
+
+	while (!ps->stale && first < ps->geo.entries_per_area) {
+		int r = snap_meta_rw(&ps->io, REQ_OP_READ,
+				     entry_sector(ps, ps->area, first), data,
+				     ps->window_entries * SNAP_ENTRY_BYTES);
+		if (r)
+			return r;
+		ps->stale = !all_zero(data, ps->window_entries);
+		first += ps->window_entries;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int load_areas(struct persistent_store *ps, snap_store_add_fn add,
+		      void *context, char **error)
+{
+	struct loader ld = {
+		.ps = ps,
+		.add = add,
+		.context = context,
+		.origin_chunks = DIV_ROUND_UP_ULL(ps->origin_sectors,
+						  ps->store.chunk_sectors),
+		.highest = 1,
+	};
+	struct load_reads *lr = load_reads_alloc(ps);
+	int r = -ENOMEM;
+
+	snap_index_init(&ld.targets);
+	snap_index_spare_init(&ld.spare);
+	if (lr) {
+		r = load_entries(&ld, lr);
+		if (r == 1)
+			r = loader_flush(&ld);
+		if (!r)
+			r = look_for_stale(ps, lr->data[0]);
+	}
+	load_reads_free(lr);
+	snap_nodes_free_index(&ld.targets);
+	snap_nodes_drain(&ld.spare);
+
+	if (r == -EINVAL)
+		*error = "Corrupt exception store on the COW device; the kernel log says where";
+	else if (r == -ENOMEM)
+		*error = "Not enough memory to load the exceptions";
+	else if (r)
+		*error = "Cannot read the metadata on the COW device";
+	if (r)
+		return r;
+
+	ps->next_free = snap_data_chunk_from(&ps->geo, ld.highest + 1);
+	ps->nr_handed_out = ps->area * ps->geo.entries_per_area + ps->used;
+	return SNAP_LOAD_GOOD;
+}
+
+/* An existing store: its header decides. */
+static int load_store(struct persistent_store *ps,
+		      const struct snap_header *header, snap_store_add_fn add,
+		      void *context, char **error)
+{
+	int r;
+
+	if (ps->store.chunk_sectors &&
+	    ps->store.chunk_sectors != header->chunk_sectors)
+		DMWARN("%pg: the store has chunks of %u sectors, the table says %u: using those of the store",
+			ps->store.bdev, header->chunk_sectors,
+			ps->store.chunk_sectors);
+	r = settle_geometry(ps, header->chunk_sectors, error);
+	if (r)
+		return r;
+	if (!header->valid) {
+		DMWARN("%pg: the snapshot was invalidated earlier",
+			ps->store.bdev);
+		return SNAP_LOAD_INVALIDATED;
+	}
+	return load_areas(ps, add, context, error);
+}
+
+static int load_fresh(struct persistent_store *ps, char **error)
+{
+	u32 chunk_sectors = ps->store.chunk_sectors;
+	int r;
+
+	if (!chunk_sectors)
+		chunk_sectors =
+			max3((u32)SNAP_DEFAULT_CHUNK_SECTORS,
+			     bdev_logical_block_size(ps->store.bdev) >> SECTOR_SHIFT,
+			     ps->origin_block_bytes >> SECTOR_SHIFT);
+	r = settle_geometry(ps, chunk_sectors, error);
+	if (r)
+		return r;
+	ps->next_free = snap_data_chunk_from(&ps->geo, 1);
+	return format_store(ps, error);
+}
+
+static int persistent_load(struct snap_store *store, snap_store_add_fn add,
+			   void *context, char **error)
+{
+	struct persistent_store *ps = to_persistent(store);
+	u32 lbs = bdev_logical_block_size(store->bdev);
+	struct snap_header header;
+	int r;
+
+	if (bdev_nr_sectors(store->bdev) < lbs >> SECTOR_SHIFT) {
+		*error = "COW device is too small: it must hold a header and a metadata area of one chunk each";
+		return -ENOSPC;
+	}
+	/* Large enough for any block; what is written follows the chunk size. */
+	ps->header = snap_meta_alloc(max_t(u32, lbs, 4096));
+	if (!ps->header) {
+		*error = "Cannot allocate the header buffer";
+		return -ENOMEM;
+	}
+	r = snap_meta_rw(&ps->io, REQ_OP_READ, 0, ps->header, lbs);
+	if (r) {
+		*error = "Cannot read the header of the COW device";
+		return r;
+	}
+
+	switch (snap_header_unpack(ps->header, &header)) {
+	case SNAP_HEADER_FRESH:
+		return load_fresh(ps, error);
+	case SNAP_HEADER_STORE:
+		return load_store(ps, &header, add, context, error);
+	case SNAP_HEADER_BAD_VERSION:
+		DMERR("%pg: exception store of version %u, only version %u is known",
+		       store->bdev, header.version, SNAP_DISK_VERSION);
+		*error = "Exception store of an unknown version on the COW device";
+		return -EINVAL;
+	default:
+		*error = "COW device holds no exception store: zero its first chunk to make a new one";
+		return -ENXIO;
+	}
+}
+
+static u32 persistent_alloc(struct snap_store *store, u32 want, chunk_t *first)
+{
+	struct persistent_store *ps = to_persistent(store);
+	struct snap_geometry geo = ps->geo;
+	u32 nr;
+
+	/* The device may have grown: its size is always read live. */
+	geo.nr_chunks = bdev_nr_sectors(store->bdev) >> store->chunk_shift;
+	nr = snap_area_alloc_run(&geo, &ps->next_free, ps->nr_handed_out, want,
+				 first);
+	ps->nr_handed_out += nr;
+	return nr;
+}
+
+/*
+ * Before the first commit after a load that found stale entries: zeroes behind
+ * the last entry, so that no new entry connects to them. Made durable by the
+ * preflush of the commit that follows.
+ */
+static int scrub(struct persistent_store *ps)
+{
+	u32 per_block = ps->block_bytes / SNAP_ENTRY_BYTES;
+	u32 first = round_down(ps->used, per_block);
+	u32 clean = min(first + per_block, ps->geo.entries_per_area);
+	int r;
+
+	/* The block of the last entry: as it is in memory, zero behind. */
+	r = snap_meta_rw(&ps->io, REQ_OP_WRITE,
+			 entry_sector(ps, ps->area, first),
+			 &ps->window[first - ps->window_first], ps->block_bytes);
+	if (!r)
+		r = snap_meta_zero(&ps->io, entry_sector(ps, ps->area, clean),
+				   (u64)(ps->geo.entries_per_area - clean) >>
+					   (SECTOR_SHIFT - 4));
+	if (!r)
+		ps->stale = false;
+	return r;
+}
+
+/* Writes the blocks of the window that hold the entries [first, last]. */
+static int write_entries(struct persistent_store *ps, u32 first, u32 last)
+{
+	u32 per_block = ps->block_bytes / SNAP_ENTRY_BYTES;
+	u32 from = round_down(first, per_block);
+	u32 to = round_down(last, per_block) + per_block;
+
+	return snap_meta_rw(&ps->io, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA,
+			    entry_sector(ps, ps->area, from),
+			    &ps->window[from - ps->window_first],
+			    (to - from) * SNAP_ENTRY_BYTES);
+}
+
+/* Makes what was appended durable; moves the window when it is full. */
+static int write_window(struct persistent_store *ps)
+{
+	u32 window_end = ps->window_first + ps->window_entries;
+	int r;
+
+	if (ps->written == ps->used)
+		return 0;
+	if (ps->used == ps->geo.entries_per_area) {
+		/* A reader must find a terminator in the next area. */
+		r = zero_area(ps, ps->area + 1);
+		if (r)
+			return r;
+	}
+	r = write_entries(ps, ps->written, ps->used - 1);
+	if (r)
+		return r;
+
+	ps->written = ps->used;
+	if (ps->used == window_end) {
+		memset(ps->window, 0, ps->window_entries * SNAP_ENTRY_BYTES);
+		ps->window_first = window_end;
+	}
+	if (ps->used == ps->geo.entries_per_area) {
+		ps->window_first = 0;
+		ps->used = 0;
+		ps->written = 0;
+		WRITE_ONCE(ps->area, ps->area + 1);
+	}
+	return 0;
+}
+
+static int append(struct persistent_store *ps, chunk_t old_chunk,
+		  chunk_t new_chunk)
+{
+	snap_entry_pack(old_chunk, new_chunk,
+			&ps->window[ps->used - ps->window_first]);
+	ps->used++;
+	if (ps->used == ps->window_first + ps->window_entries)
+		return write_window(ps);
+	return 0;
+}
+
+static int persistent_commit(struct snap_store *store,
+			     const struct snap_run *runs, u32 nr)
+{
+	struct persistent_store *ps = to_persistent(store);
+	u32 i;
+	u64 c;
+	int r;
+
+	if (ps->stale) {
+		r = scrub(ps);
+		if (r)
+			return r;
+	}
+	for (i = 0; i < nr; i++) {
+		for (c = 0; c < runs[i].nr_chunks; c++) {
+			r = append(ps, runs[i].old_chunk + c,
+				   runs[i].new_chunk + c);
+			if (r)
+				return r;
+		}
+	}
+	return write_window(ps);
+}
+
+/* Moves the window back, to where the last entry is. 1: there is none. */
+static int window_back(struct persistent_store *ps)
+{
+	u64 area = ps->area;
+	u32 used = ps->used;
+	u32 first;
+	int r;
+
+	if (!used) {
+		if (!area)
+			return 1;
+		area--;
+		used = ps->geo.entries_per_area;
+	} else if (used > ps->window_first) {
+		return 0;
+	}
+	first = used - ps->window_entries;
+	r = snap_meta_rw(&ps->io, REQ_OP_READ, entry_sector(ps, area, first),
+			 ps->window, ps->window_entries * SNAP_ENTRY_BYTES);
+	if (r) {
+		/* What is in memory is no longer what it was: read again next time. */
+		ps->window_first = used;
+		return r;
+	}
+	WRITE_ONCE(ps->area, area);
+	ps->used = used;
+	ps->written = used;
+	ps->window_first = first;
+	return 0;
+}
+
+static int persistent_merge_peek(struct snap_store *store,
+				 struct snap_run *entries, u32 max)
+{
+	struct persistent_store *ps = to_persistent(store);
+	u32 i, nr;
+	int r;
+
+	r = window_back(ps);
+	if (r)
+		return r < 0 ? r : 0;
+	nr = min(max, ps->used - ps->window_first);
+	for (i = 0; i < nr; i++) {
+		u32 at = ps->used - nr + i - ps->window_first;
+
+		snap_entry_unpack(&ps->window[at], &entries[i].old_chunk,
+				  &entries[i].new_chunk);
+		entries[i].nr_chunks = 1;
+	}
+	return nr;
+}
+
+static int persistent_merge_forget(struct snap_store *store, u32 nr)
+{
+	struct persistent_store *ps = to_persistent(store);
+	u32 left = ps->used - nr;
+	int r;
+
+	memset(&ps->window[left - ps->window_first], 0, nr * SNAP_ENTRY_BYTES);
+	r = write_entries(ps, left, ps->used - 1);
+	if (r)
+		return r;
+	ps->used = left;
+	ps->written = left;
+	ps->merging = true;
+	ps->nr_handed_out = ps->area * ps->geo.entries_per_area + ps->used;
+	return 0;
+}
+
+static int persistent_invalidate(struct snap_store *store)
+{
+	return write_header(to_persistent(store), false);
+}
+
+static void persistent_usage(struct snap_store *store, struct snap_usage *usage)
+{
+	struct persistent_store *ps = to_persistent(store);
+	u64 area = READ_ONCE(ps->area);
+	chunk_t next_free = ps->next_free;
+
+	if (ps->merging)
+		next_free = snap_area_next_free(&ps->geo, area,
+						READ_ONCE(ps->used));
+	usage->allocated_sectors = chunk_sector(ps, next_free);
+	usage->total_sectors = bdev_nr_sectors(store->bdev);
+	usage->metadata_sectors = chunk_sector(ps, area + 2);
+}
+
+const struct snap_store_type snap_store_persistent = {
+	.name = "P",
+	.persistent = true,
+	.create = persistent_create,
+	.destroy = persistent_destroy,
+	.load = persistent_load,
+	.alloc = persistent_alloc,
+	.commit = persistent_commit,
+	.merge_peek = persistent_merge_peek,
+	.merge_forget = persistent_merge_forget,
+	.invalidate = persistent_invalidate,
+	.usage = persistent_usage,
+};

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The moment at which a snapshot comes alive, or takes over from the table before
+ * it. The origin stands still for it: a write that did not see the snapshot must
+ * be over before it is one, and every later one must see it.
+ *
+ * Lock order: the suspend lock of the snapshot's device (held by device-mapper
+ * around resume) → those of the heads → snap_registry_lock.
+ */
+#include <linux/device-mapper.h>
+#include <linux/rculist.h>
+#include "merge.h"
+#include "nodes.h"
+#include "origin.h"
+#include "registry.h"
+#include "snapshot.h"
+
+/* Devices that show the same origin; more than one is unusual. */
+#define MAX_HEADS 8
+
+struct quiet {
+	struct mapped_device *mds[MAX_HEADS];
+	unsigned int nr;
+};
+
+static bool quiet_has(const struct quiet *quiet, const struct mapped_device *md)
+{
+	unsigned int i;
+
+	for (i = 0; i < quiet->nr; i++)
+		if (quiet->mds[i] == md)
+			return true;
+	return false;
+}
+
+/* In the order of their addresses, so that two resumes cannot wait for each other. */
+static void quiet_insert(struct quiet *quiet, struct mapped_device *md)
+{
+	unsigned int i = quiet->nr++;
+
+	for (; i && quiet->mds[i - 1] > md; i--)
+		quiet->mds[i] = quiet->mds[i - 1];
+	quiet->mds[i] = md;
+}
+
+/*
+ * Adds the heads of @origin that are not in @quiet yet; those that are being
+ * destroyed have no I/O. Returns how many were added.
+ */
+static unsigned int quiet_collect(struct quiet *quiet,
+				  struct snap_origin *origin,
+				  const struct mapped_device *own)
+{
+	struct snap_head *head;
+	unsigned int added = 0;
+
+	lockdep_assert_held(&snap_registry_lock);
+	list_for_each_entry(head, &origin->heads, list) {
+		if (head->md == own || quiet_has(quiet, head->md))
+			continue;
+		if (quiet->nr == MAX_HEADS) {
+			DMWARN_LIMIT("more than %u devices show one origin",
+				     MAX_HEADS);
+			break;
+		}
+		if (dm_hold(head->md))
+			continue;
+		quiet_insert(quiet, head->md);
+		added++;
+	}
+	return added;
+}
+
+static void quiet_end(struct quiet *quiet)
+{
+	unsigned int i;
+
+	for (i = quiet->nr; i--;)
+		dm_internal_resume_fast(quiet->mds[i]);
+	while (quiet->nr)
+		dm_put(quiet->mds[--quiet->nr]);
+}
+
+/* Stops the I/O of all heads; returns with snap_registry_lock held. */
+static void quiet_begin(struct quiet *quiet, struct snapshot *snap)
+{
+	struct mapped_device *own = dm_table_get_md(snap->ti->table);
+	unsigned int i;
+
+	quiet->nr = 0;
+	mutex_lock(&snap_registry_lock);
+	while (quiet_collect(quiet, snap->origin, own)) {
+		struct quiet held = *quiet;
+
+		mutex_unlock(&snap_registry_lock);
+		for (i = 0; i < quiet->nr; i++)
+			dm_internal_suspend_fast(quiet->mds[i]);
+		mutex_lock(&snap_registry_lock);
+		/* A head that came meanwhile: again from the start, with all. */
+		if (!quiet_collect(&held, snap->origin, own))
+			return;
+		mutex_unlock(&snap_registry_lock);
+		for (i = quiet->nr; i--;)
+			dm_internal_resume_fast(quiet->mds[i]);
+		while (held.nr)
+			dm_put(held.mds[--held.nr]);
+		quiet->nr = 0;
+		mutex_lock(&snap_registry_lock);
+	}
+}
+
+int snap_switch_check(struct snapshot *snap)
+{
+	struct snapshot *src, *merging;
+	int r = 0;
+
+	mutex_lock(&snap_registry_lock);
+	src = snap->role == SNAP_ROLE_WAITING ? snap->peer : NULL;
+	merging = snap->origin->merging;
+	if (src && !READ_ONCE(src->suspended)) {
+		DMERR("%s: cannot take over the exceptions of %s: suspend it first",
+		      dm_table_device_name(snap->ti->table),
+		      dm_table_device_name(src->ti->table));
+		r = -EINVAL;
+	} else if (src && src->merge && !snap->merge &&
+		   snap_merge_has_limbo(src->merge)) {
+		DMERR("%s: cannot take over from a failed merge: remove it first, so that the metadata is read again",
+		      dm_table_device_name(snap->ti->table));
+		r = -EINVAL;
+	} else if (snap->merge && merging && merging != snap && merging != src) {
+		DMERR("%s: another snapshot is being merged into this origin",
+		      dm_table_device_name(snap->ti->table));
+		r = -EINVAL;
+	}
+	mutex_unlock(&snap_registry_lock);
+	return r;
+}
+
+/*
+ * Store, index and health change sides. The source stays behind empty and
+ * invalid.
+ */
+static void take_over(struct snapshot *snap, struct snapshot *src)
+{
+	struct snap_index index;
+	struct snap_store *store;
+	enum snap_health health;
+
+	snapshot_leave_origin(src);
+	snapshot_rest(src);
+
+	write_lock(&src->lock);
+	store = src->store;
+	index = src->index;
+	health = src->health;
+	src->store = snap->store;
+	snap_index_init(&src->index);
+	WRITE_ONCE(src->health, SNAP_INVALID);
+	write_unlock(&src->lock);
+
+	write_lock(&snap->lock);
+	snap->store = store;
+	snap->index = index;
+	/* There may be room now. */
+	WRITE_ONCE(snap->health, health == SNAP_OVERFLOW ? SNAP_GOOD : health);
+	write_unlock(&snap->lock);
+
+	if (snap->merge && src->merge)
+		snap_merge_take_over(snap->merge, src->merge);
+	src->role = SNAP_ROLE_SPENT;
+	src->peer = NULL;
+	snap->peer = NULL;
+	WRITE_ONCE(snap->role, SNAP_ROLE_OWNER);
+}
+
+/* Its source went away before it could take over. */
+static void lose(struct snapshot *snap, const char *why)
+{
+	DMERR("%s: snapshot is invalid: %s; remove this table and load it again",
+	      dm_table_device_name(snap->ti->table), why);
+	write_lock(&snap->lock);
+	WRITE_ONCE(snap->health, SNAP_INVALID);
+	write_unlock(&snap->lock);
+	if (snap->peer) {
+		snap->peer->peer = NULL;
+		snap->peer = NULL;
+	}
+	WRITE_ONCE(snap->role, SNAP_ROLE_SPENT);
+}
+
+/* The head stands still, snap_registry_lock is held. */
+static void come_alive(struct snapshot *snap)
+{
+	snap->sectors = dm_table_get_size(snap->ti->table);
+	if (snap->role == SNAP_ROLE_WAITING) {
+		if (!snap->peer)
+			lose(snap, "the table whose exceptions it was to take over is gone");
+		else if (!READ_ONCE(snap->peer->suspended))
+			lose(snap, "the table whose exceptions it was to take over was resumed");
+		else
+			take_over(snap, snap->peer);
+	}
+	if (snap->merge)
+		snap->origin->merging = snap;
+	else if (snap_health_of(snap) != SNAP_INVALID)
+		list_add_tail_rcu(&snap->on_origin, &snap->origin->snapshots);
+	snap->resumed = true;
+}
+
+void snap_switch_resume(struct snapshot *snap)
+{
+	struct snapshot *merging;
+	struct quiet quiet;
+
+	if (!snap->resumed) {
+		quiet_begin(&quiet, snap);
+		/* A merge writes to the origin, and no suspend of a head stops it. */
+		merging = snap->origin->merging;
+		if (merging == snap->peer)
+			merging = NULL;
+		if (merging)
+			snap_merge_hold(merging->merge, SNAP_MERGE_HOLD_SWITCH);
+		come_alive(snap);
+		if (merging)
+			snap_merge_release(merging->merge, SNAP_MERGE_HOLD_SWITCH);
+		mutex_unlock(&snap_registry_lock);
+		quiet_end(&quiet);
+	}
+	if (snap->merge)
+		snap_registry_add_head(snap->origin, &snap->head,
+				       dm_table_get_md(snap->ti->table));
+	WRITE_ONCE(snap->suspended, false);
+}

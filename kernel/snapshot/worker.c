@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The worker of a snapshot: the only writer of its metadata and of its index.
+ * Commits the runs that were copied, in the order of their allocation, finishes
+ * those that no read stands in the way of, and puts an invalidation on disk.
+ */
+#include <linux/rculist.h>
+#include <linux/sched/mm.h>
+#include "nodes.h"
+#include "origin.h"
+#include "snapshot.h"
+
+struct batch {
+	struct list_head pending;
+	struct snap_run *runs; /* of those that are to be committed */
+	u32 nr_runs;
+};
+
+void snap_worker_kick(struct snapshot *snap)
+{
+	queue_work(snap->wq, &snap->work);
+}
+
+void snap_pending_copied(struct snap_pending *p, blk_status_t status)
+{
+	struct snapshot *snap = p->snap;
+
+	/*
+	 * As soon as copied is set the run may be finished and the snapshot taken
+	 * apart; the RCU section holds up snapshot_destroy() until the kick is done.
+	 */
+	rcu_read_lock();
+	p->status = status;
+	smp_store_release(&p->copied, true);
+	snap_worker_kick(snap);
+	rcu_read_unlock();
+}
+
+/* Takes the longest prefix of copied runs off the fifo, up to one batch. */
+static bool take_batch(struct snapshot *snap, struct batch *batch)
+{
+	unsigned int nr = 0;
+
+	INIT_LIST_HEAD(&batch->pending);
+	batch->runs = snap->batch_runs;
+	batch->nr_runs = 0;
+	write_lock(&snap->lock);
+	while (nr < SNAP_BATCH_RUNS && !list_empty(&snap->fifo)) {
+		struct snap_pending *p = list_first_entry(&snap->fifo,
+							  struct snap_pending,
+							  list);
+
+		if (!smp_load_acquire(&p->copied))
+			break;
+		list_move_tail(&p->list, &batch->pending);
+		nr++;
+	}
+	write_unlock(&snap->lock);
+	return nr;
+}
+
+static void raise(struct snapshot *snap, enum snap_health health,
+		  const char *why)
+{
+	write_lock(&snap->lock);
+	snap_health_raise(snap, health, why);
+	write_unlock(&snap->lock);
+}
+
+/* Ends the user's bio that was the copy. */
+static void end_full_bio(struct snap_pending *p, blk_status_t status)
+{
+	struct bio *bio = p->full_bio;
+
+	p->full_bio = NULL;
+	bio->bi_status = status;
+	bio_endio(bio);
+}
+
+/* Takes a run out of the tree and lets those go on that waited for it. */
+static void finish(struct snapshot *snap, struct snap_pending *p,
+		   blk_status_t status)
+{
+	struct snap_origin *origin = snap->origin;
+	struct bio_list origin_bios, snap_bios;
+	struct bio *bio;
+	bool idle;
+
+	if (p->full_bio)
+		end_full_bio(p, status);
+
+	write_lock(&snap->lock);
+	rb_erase(&p->node, &snap->pending);
+	origin_bios = p->origin_bios;
+	snap_bios = p->snap_bios;
+	idle = !--snap->nr_pending;
+	write_unlock(&snap->lock);
+	mempool_free(p, &snap->pending_pool);
+	atomic_dec(&origin->nr_pending);
+	snap_origin_settled(origin);
+
+	while ((bio = bio_list_pop(&origin_bios)))
+		snap_origin_continue(origin, bio);
+	while ((bio = bio_list_pop(&snap_bios))) {
+		if (status) {
+			bio->bi_status = status;
+			bio_endio(bio);
+		} else {
+			snapshot_resubmit(snap, bio);
+		}
+	}
+	if (idle)
+		wake_up_all(&snap->idle);
+}
+
+static void finish_all(struct snapshot *snap, struct list_head *pending,
+		       blk_status_t status)
+{
+	struct snap_pending *p, *next;
+
+	list_for_each_entry_safe(p, next, pending, list) {
+		list_del(&p->list);
+		finish(snap, p, status);
+	}
+}
+
+/*
+ * Sorts out what was copied: a failed copy costs the snapshot, a failed write of
+ * the user's only itself.
+ */
+static void sort_out(struct snapshot *snap, struct batch *batch)
+{
+	struct snap_pending *p, *next;
+
+	list_for_each_entry_safe(p, next, &batch->pending, list) {
+		if (!p->status) {
+			batch->runs[batch->nr_runs++] = p->run;
+		} else if (p->full_bio) {
+			list_del(&p->list);
+			finish(snap, p, p->status);
+		} else {
+			raise(snap, SNAP_INVALIDATING,
+			      "a chunk could not be copied from the origin to the COW device");
+		}
+	}
+}
+
+static int enter(struct snapshot *snap, struct snap_pending *p)
+{
+	int r;
+
+	snap_nodes_fill_pool(&snap->spare, snap_index_spare_needed(&snap->index),
+			     &snap->node_pool);
+	write_lock(&snap->lock);
+	r = snap_index_insert(&snap->index, &p->run, &snap->spare);
+	write_unlock(&snap->lock);
+	return r;
+}
+
+/* Finishes a run that is in the index, or leaves it to its last reader. */
+static void finish_or_drain(struct snapshot *snap, struct snap_pending *p)
+{
+	sector_t first = snap_chunk_to_sector(snap, p->run.old_chunk);
+	sector_t nr = snap_chunk_to_sector(snap, p->run.nr_chunks);
+
+	/* The user's own write is done, whoever still reads the old contents. */
+	if (p->full_bio)
+		end_full_bio(p, BLK_STS_OK);
+	if (snap_tracked_clear_or_wait(&snap->tracked, first, nr)) {
+		list_del(&p->list);
+		finish(snap, p, BLK_STS_OK);
+	} else {
+		list_move_tail(&p->list, &snap->draining);
+	}
+}
+
+static void commit(struct snapshot *snap, struct batch *batch)
+{
+	struct snap_pending *p, *next;
+	int r;
+
+	sort_out(snap, batch);
+	if (snap_health_of(snap) < SNAP_INVALIDATING && batch->nr_runs) {
+		r = snap->store->type->commit(snap->store, batch->runs,
+					      batch->nr_runs);
+		if (r)
+			raise(snap, SNAP_INVALIDATING,
+			      "the metadata could not be written to the COW device");
+	}
+	if (snap_health_of(snap) >= SNAP_INVALIDATING) {
+		finish_all(snap, &batch->pending, BLK_STS_IOERR);
+		return;
+	}
+
+	list_for_each_entry(p, &batch->pending, list) {
+		r = enter(snap, p);
+		if (WARN_ON_ONCE(r)) {
+			raise(snap, SNAP_INVALIDATING,
+			      "an exception could not be entered in the index");
+			finish_all(snap, &batch->pending, BLK_STS_IOERR);
+			return;
+		}
+	}
+	list_for_each_entry_safe(p, next, &batch->pending, list)
+		finish_or_drain(snap, p);
+}
+
+static void look_at_draining(struct snapshot *snap)
+{
+	struct snap_pending *p, *next;
+
+	list_for_each_entry_safe(p, next, &snap->draining, list) {
+		sector_t first = snap_chunk_to_sector(snap, p->run.old_chunk);
+		sector_t nr = snap_chunk_to_sector(snap, p->run.nr_chunks);
+
+		if (!snap_tracked_clear_of(&snap->tracked, first, nr))
+			continue;
+		snap_tracked_wait_end(&snap->tracked);
+		list_del(&p->list);
+		finish(snap, p, BLK_STS_OK);
+	}
+}
+
+/* Puts valid 0 on disk, and only then lets the origin go on. */
+static void invalidate(struct snapshot *snap)
+{
+	struct bio_list bios;
+	struct bio *bio;
+
+	if (snap_health_of(snap) != SNAP_INVALIDATING)
+		return;
+	if (snap->store->type->invalidate(snap->store))
+		DMERR("%s: the header of COW device %s could not be marked invalid; do not use this store again: zero its first chunk",
+		      dm_table_device_name(snap->ti->table), snap->cow_dev->name);
+
+	write_lock(&snap->lock);
+	snap_health_raise(snap, SNAP_INVALID, NULL);
+	bios = snap->invalidating_bios;
+	bio_list_init(&snap->invalidating_bios);
+	write_unlock(&snap->lock);
+
+	snap_origin_settled(snap->origin);
+	while ((bio = bio_list_pop(&bios)))
+		snap_origin_continue(snap->origin, bio);
+}
+
+static void route_deferred(struct snapshot *snap)
+{
+	struct bio_list bios;
+	struct bio *bio;
+
+	write_lock(&snap->lock);
+	bios = snap->deferred_bios;
+	bio_list_init(&snap->deferred_bios);
+	write_unlock(&snap->lock);
+	while ((bio = bio_list_pop(&bios)))
+		snapshot_resubmit(snap, bio);
+}
+
+static void tell(struct snapshot *snap)
+{
+	bool due;
+
+	write_lock(&snap->lock);
+	due = snap->event_due && snap->health != SNAP_INVALIDATING;
+	if (due)
+		snap->event_due = false;
+	write_unlock(&snap->lock);
+	if (due)
+		dm_table_event(snap->ti->table);
+}
+
+static void worker(struct work_struct *work)
+{
+	struct snapshot *snap = container_of(work, struct snapshot, work);
+	unsigned int noio = memalloc_noio_save();
+	struct blk_plug plug;
+	struct batch batch;
+
+	blk_start_plug(&plug);
+	while (take_batch(snap, &batch)) {
+		commit(snap, &batch);
+		cond_resched();
+	}
+	look_at_draining(snap);
+	invalidate(snap);
+	route_deferred(snap);
+	blk_finish_plug(&plug);
+	tell(snap);
+	memalloc_noio_restore(noio);
+}
+
+void snap_worker_init(struct snapshot *snap)
+{
+	INIT_WORK(&snap->work, worker);
+}
