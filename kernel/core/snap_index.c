@@ -39,13 +39,13 @@
  * walk up when the first key of a leaf changes.
  *
  * Filling. A full node first gives slots to a neighbour under the same parent
- * that has room, and is split only when both are full. That keeps scattered
- * insertion at about five sixths of full, and streams that ascend or descend
- * somewhere in the middle at nearly full. A split is in halves, except at the
- * two ends of the tree, where an ascending or descending insertion leaves the
- * node behind full. There is no minimum that must hold, only that
- * removal joins neighbours as soon as both fit into three quarters of a node:
- * the gap keeps a remove and an insert in turn from joining and splitting.
+ * that has room, half of that room, and is split, in halves, only when both are
+ * full. That keeps scattered insertion at five sixths of full. A stream that
+ * ascends or descends, at an end of the tree or anywhere in it, comes back to
+ * the neighbour that it left behind until that one is full, so it needs no case
+ * of its own. There is no minimum that must hold, only that removal joins
+ * neighbours as soon as both fit into three quarters of a node: the gap keeps a
+ * remove and an insert in turn from joining and splitting.
  *
  * Memory. A change takes at most one node a level and a new root, and never
  * allocates: the caller brings that many (snap_index_spare_needed()) before it
@@ -386,23 +386,6 @@ static struct snap_index_node *path_right(const struct snap_index *index, const 
 	return slot_child(path->node[up], path->slot[up] + 1U);
 }
 
-/* True when the node at @level is the first, or the last, of its level. */
-static bool path_at_start(const struct snap_index *index, const struct path *path, u32 level)
-{
-	while (++level < index->height)
-		if (path->slot[level])
-			return false;
-	return true;
-}
-
-static bool path_at_end(const struct snap_index *index, const struct path *path, u32 level)
-{
-	while (++level < index->height)
-		if (path->slot[level] + 1U < node_count(path->node[level]))
-			return false;
-	return true;
-}
-
 /* --- Insertion --------------------------------------------------------- */
 
 /*
@@ -436,23 +419,6 @@ static bool insert_shifting(struct snap_index *index, struct path *path, u32 lev
 	return false;
 }
 
-/*
- * How many slots of a full node stay on the left of a split. At the ends of
- * the tree the node that an ascending or descending insertion leaves behind
- * stays full. Descending insertion reaches an inner node at slot 1, because the
- * right one of two is the new one, and slot 0 has to stay.
- */
-static u32 split_keep(const struct snap_index *index, const struct path *path, u32 level)
-{
-	u32 at = path->slot[level];
-
-	if (at == SLOTS && path_at_end(index, path, level))
-		return SLOTS;
-	if (at == (level ? 1 : 0) && path_at_start(index, path, level))
-		return at;
-	return SLOTS / 2;
-}
-
 /* Splits the full node at @level and inserts; returns the new node, on its right. */
 static struct snap_index_node *insert_splitting(struct snap_index *index, struct path *path,
 						u32 level, u64 key, u64 val,
@@ -460,7 +426,7 @@ static struct snap_index_node *insert_splitting(struct snap_index *index, struct
 {
 	struct snap_index_node *node = path->node[level], *right = node_take(index, spare);
 
-	pair_insert(node, right, split_keep(index, path, level), path->slot[level], key, val);
+	pair_insert(node, right, SLOTS / 2, path->slot[level], key, val);
 	key_changed(index, path, level);
 	return right;
 }
