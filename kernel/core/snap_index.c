@@ -19,8 +19,8 @@
  * An inner slot is the lowest old_chunk below a child (the 10 bits are 0) and
  * the pointer to it. Unused slots have a key of all ones. No run has that key:
  * it would begin at the last possible chunk and be longer than one. So unused
- * slots sort last, a search needs no count, always takes the same six compares,
- * and compiles to conditional moves; the count itself is a search.
+ * slots sort last, a search needs no count and always takes the same six
+ * compares, and the count itself is a search.
  *
  * The invariant, true between any two calls:
  *
@@ -87,8 +87,8 @@
 #define JOIN_SLOTS 24U
 
 /*
- * The levels that a path has room for. Even at four children a node this is
- * 2^32 nodes, or two TiB of them; an insert beyond it fails with -ENOMEM.
+ * The levels that a path has room for. Even at four children a node the leaves
+ * alone would be half a TiB then; an insert beyond it fails with -ENOMEM.
  */
 #define MAX_HEIGHT 16U
 
