@@ -292,16 +292,16 @@ static void forget(struct snap_merge *merge)
 	u32 i;
 
 	for (i = 0; i < merge->nr_runs; i++) {
+		u32 needed = snap_index_spare_needed(&snap->index);
 		int r;
 
-		snap_nodes_fill_pool(&snap->spare,
-				     snap_index_spare_needed(&snap->index) + 1,
-				     &snap->node_pool);
+		snap_nodes_fill_pool(&snap->spare, needed, &snap->node_pool);
 		write_lock(&snap->lock);
 		r = snap_index_remove(&snap->index, &merge->runs[i],
 				      &snap->spare);
 		write_unlock(&snap->lock);
 		WARN_ON_ONCE(r);
+		snap_nodes_trim(&snap->spare, needed, &snap->node_pool);
 		cond_resched();
 	}
 }

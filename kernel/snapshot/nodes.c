@@ -45,6 +45,12 @@ void snap_nodes_fill_pool(struct snap_index_spare *spare, u32 nr,
 		snap_index_spare_put(spare, mempool_alloc(pool, GFP_NOIO));
 }
 
+void snap_nodes_trim(struct snap_index_spare *spare, u32 nr, mempool_t *pool)
+{
+	while (spare->nr > nr)
+		mempool_free(snap_index_spare_take(spare), pool);
+}
+
 void snap_nodes_drain(struct snap_index_spare *spare)
 {
 	void *memory;

@@ -22,6 +22,9 @@ int snap_nodes_fill(struct snap_index_spare *spare, u32 nr);
 void snap_nodes_fill_pool(struct snap_index_spare *spare, u32 nr,
 			  mempool_t *pool);
 
+/* Gives what a spare holds beyond @nr back to @pool: removals collect nodes. */
+void snap_nodes_trim(struct snap_index_spare *spare, u32 nr, mempool_t *pool);
+
 /* Frees what is in a spare, all nodes of an index. May sleep. */
 void snap_nodes_drain(struct snap_index_spare *spare);
 void snap_nodes_free_index(struct snap_index *index);
