@@ -216,6 +216,9 @@ BlockFile::BlockFile(const std::string &path, Access access, bool direct) : path
 			throw Error(errno, "size: " + path);
 		logical_block_ = static_cast<std::size_t>(block);
 		is_device_ = true;
+		// What others wrote past this device's cache is to be seen.
+		if (!direct)
+			static_cast<void>(::ioctl(fd_.get(), BLKFLSBUF, 0));
 	} else if (S_ISREG(info.st_mode)) {
 		size_ = static_cast<std::uint64_t>(info.st_size);
 	} else {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
+#include <filesystem>
 
 using namespace tools;
 
@@ -32,7 +33,9 @@ int body(const std::vector<std::string> &args)
 	if (!writing && !showing && verb != "verify")
 		throw UsageError("which verb?");
 
-	const BlockFile file(options.positional()[1], writing ? Access::write : Access::read);
+	const std::string &path = options.positional()[1];
+	// Past the cache: what the device itself holds is asked for.
+	const BlockFile file(path, writing ? Access::write : Access::read, std::filesystem::is_block_file(path));
 	const std::uint64_t start = options.number("start", 0);
 	if (start > file.sectors())
 		throw UsageError("--start is beyond the device");
