@@ -66,9 +66,15 @@ void snap_remap_to_cow(struct snapshot *snap, struct bio *bio,
 
 void snap_bio_cut(struct snapshot *snap, struct bio *bio, chunk_t end_chunk)
 {
-	sector_t left = snap_chunk_to_sector(snap, end_chunk) -
-			bio->bi_iter.bi_sector;
+	sector_t sector = bio->bi_iter.bi_sector;
+	u64 nr_chunks = end_chunk - snap_sector_to_chunk(snap, sector);
+	sector_t left;
 
+	/* The last hole has no end: in sectors it would not fit a sector_t. */
+	if (nr_chunks > (bio_sectors(bio) >> snap->store->chunk_shift) + 1)
+		return;
+	left = snap_chunk_to_sector(snap, nr_chunks) -
+	       offset_in_chunk(snap, sector);
 	if (bio_sectors(bio) > left)
 		dm_accept_partial_bio(bio, left);
 }

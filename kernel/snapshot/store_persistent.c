@@ -536,6 +536,8 @@ static u32 persistent_alloc(struct snap_store *store, u32 want, chunk_t *first)
 	nr = snap_area_alloc_run(&geo, &ps->next_free, ps->nr_handed_out, want,
 				 first);
 	ps->nr_handed_out += nr;
+	/* What a merge freed below is not used again before the next load. */
+	ps->merging = false;
 	return nr;
 }
 
@@ -577,10 +579,26 @@ static int write_entries(struct persistent_store *ps, u32 first, u32 last)
 			    (to - from) * SNAP_ENTRY_BYTES);
 }
 
+/* Moves a full window on, to where the next entry goes. */
+static void window_forward(struct persistent_store *ps)
+{
+	u32 window_end = ps->window_first + ps->window_entries;
+
+	if (ps->used != window_end)
+		return;
+	memset(ps->window, 0, ps->window_entries * SNAP_ENTRY_BYTES);
+	ps->window_first = window_end;
+	if (ps->used == ps->geo.entries_per_area) {
+		ps->window_first = 0;
+		ps->used = 0;
+		ps->written = 0;
+		WRITE_ONCE(ps->area, ps->area + 1);
+	}
+}
+
 /* Makes what was appended durable; moves the window when it is full. */
 static int write_window(struct persistent_store *ps)
 {
-	u32 window_end = ps->window_first + ps->window_entries;
 	int r;
 
 	if (ps->written == ps->used)
@@ -596,16 +614,7 @@ static int write_window(struct persistent_store *ps)
 		return r;
 
 	ps->written = ps->used;
-	if (ps->used == window_end) {
-		memset(ps->window, 0, ps->window_entries * SNAP_ENTRY_BYTES);
-		ps->window_first = window_end;
-	}
-	if (ps->used == ps->geo.entries_per_area) {
-		ps->window_first = 0;
-		ps->used = 0;
-		ps->written = 0;
-		WRITE_ONCE(ps->area, ps->area + 1);
-	}
+	window_forward(ps);
 	return 0;
 }
 
@@ -628,6 +637,8 @@ static int persistent_commit(struct snap_store *store,
 	u64 c;
 	int r;
 
+	/* A merge may have left the window at the end of a full area. */
+	window_forward(ps);
 	if (ps->stale) {
 		r = scrub(ps);
 		if (r)

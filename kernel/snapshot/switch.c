@@ -158,6 +158,10 @@ static void take_over(struct snapshot *snap, struct snapshot *src)
 	WRITE_ONCE(src->health, SNAP_INVALID);
 	write_unlock(&src->lock);
 
+	/* An invalid snapshot shows nothing any more, and merges as an empty one. */
+	if (health == SNAP_INVALID)
+		snap_nodes_free_index(&index);
+
 	write_lock(&snap->lock);
 	snap->store = store;
 	snap->index = index;
