@@ -287,7 +287,7 @@ static int loader_window(struct loader *ld, u64 area, u32 first,
 }
 
 struct load_reads {
-	struct snap_meta_read reads[LOAD_READS];
+	struct snap_meta_read *reads[LOAD_READS];
 	void *data[LOAD_READS];
 	u64 area[LOAD_READS];
 	u32 first[LOAD_READS];
@@ -299,8 +299,10 @@ static void load_reads_free(struct load_reads *lr)
 
 	if (!lr)
 		return;
-	for (i = 0; i < LOAD_READS; i++)
+	for (i = 0; i < LOAD_READS; i++) {
 		snap_meta_free(lr->data[i]);
+		kfree(lr->reads[i]);
+	}
 	kfree(lr);
 }
 
@@ -312,13 +314,14 @@ static struct load_reads *load_reads_alloc(struct persistent_store *ps)
 	if (!lr)
 		return NULL;
 	for (i = 0; i < LOAD_READS; i++) {
-		snap_meta_io_init(&lr->reads[i].io, ps->store.bdev);
+		lr->reads[i] = kzalloc(sizeof(*lr->reads[i]), GFP_KERNEL);
 		lr->data[i] = snap_meta_alloc(ps->window_entries *
 					      SNAP_ENTRY_BYTES);
-		if (!lr->data[i]) {
+		if (!lr->reads[i] || !lr->data[i]) {
 			load_reads_free(lr);
 			return NULL;
 		}
+		snap_meta_io_init(&lr->reads[i]->io, ps->store.bdev);
 	}
 	return lr;
 }
@@ -337,7 +340,7 @@ static u32 load_reads_start(struct persistent_store *ps, struct load_reads *lr,
 	       snap_area_chunk(&ps->geo, *area) < ps->geo.nr_chunks) {
 		lr->area[nr] = *area;
 		lr->first[nr] = *first;
-		snap_meta_read_start(&lr->reads[nr],
+		snap_meta_read_start(lr->reads[nr],
 				     entry_sector(ps, *area, *first),
 				     lr->data[nr], bytes);
 		nr++;
@@ -369,7 +372,7 @@ static int load_entries(struct loader *ld, struct load_reads *lr)
 			return -EINVAL;
 		}
 		for (i = 0; i < nr; i++) {
-			int err = snap_meta_read_wait(&lr->reads[i]);
+			int err = snap_meta_read_wait(lr->reads[i]);
 
 			if (r)
 				continue;

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The door for people. Kbuild is the one for the kernel's build system.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check check-full bench vm-shell module sparse style debug-kernel \
+	install uninstall dkms-install dkms-uninstall clean
+
+VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+# The kernel that install builds for, and that demo, bench and vm-shell boot.
+KERNEL_RELEASE ?= $(shell uname -r)
+KERNEL ?= 6.12
+export KERNEL
+
+help: ## What can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
+	@echo
+	@echo "  KERNEL=6.1|6.12|debug chooses the kernel of demo, bench, vm-shell and test;"
+	@echo "  KERNEL_RELEASE=... (uname -r) the one that is installed for."
+
+setup: ## Install every package that is needed (root)
+	@tests/setup.sh
+
+demo: setup ## Set up, build, boot a VM and show the main job
+	@tests/vm/run -k $(KERNEL) -m ours -- tests/demo.sh
+
+check: setup ## Set up and run every test: what CI runs
+	@tests/check
+
+check-full: setup ## Every test on all three kernels
+	@tests/check --full
+
+test: setup ## Tests on one kernel: make test KERNEL=debug FILTER=merge
+	@tests/run -k $(KERNEL) -f '$(FILTER)'
+
+bench: setup ## Compare with the kernel's own module: ROWS="2 6 8 11" ROUNDS=3
+	@tests/bench/run
+
+vm-shell: setup ## A shell in a VM with the module loaded
+	@tests/vm/run -k $(KERNEL) -m ours -i -- bash -i
+
+module: setup ## Build the module for KERNEL into build/kernel/
+	@tests/vm/build-module $(KERNEL)
+
+sparse: setup ## Check the module's sources with sparse
+	@tests/style/sparse.sh
+
+style: setup ## Check the house rules
+	@for check in tests/style/*.sh; do $$check || exit 1; done
+
+debug-kernel: setup ## Build the kernel with KASAN and lockdep, once
+	@tests/vm/debug-kernel
+
+install: ## Build for KERNEL_RELEASE and install to updates/dkms (root)
+	$(MAKE) -C /lib/modules/$(KERNEL_RELEASE)/build M=$(CURDIR) modules
+	install -D -m 644 kernel/dm-snapshot.ko $(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/dkms/dm-snapshot.ko
+	depmod $(if $(DESTDIR),-b $(DESTDIR)) $(KERNEL_RELEASE)
+
+uninstall: ## Undo install
+	rm -f $(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/dkms/dm-snapshot.ko
+	depmod $(if $(DESTDIR),-b $(DESTDIR)) $(KERNEL_RELEASE)
+
+dkms-install: ## Hand the source to DKMS, build and install for KERNEL_RELEASE (root)
+	rm -rf /usr/src/snapctl-$(VERSION)
+	mkdir -p /usr/src/snapctl-$(VERSION)
+	tar -c --exclude="*.o" --exclude="*.ko" --exclude="*.mod*" --exclude=".*.cmd" Kbuild dkms.conf COPYING kernel | tar -x -C /usr/src/snapctl-$(VERSION)
+	dkms add snapctl/$(VERSION) 2>/dev/null || dkms status snapctl/$(VERSION)
+	dkms install --force snapctl/$(VERSION) -k $(KERNEL_RELEASE)
+
+dkms-uninstall: ## Take it from DKMS again
+	dkms remove snapctl/$(VERSION) --all
+	rm -rf /usr/src/snapctl-$(VERSION)
+
+clean: ## Remove what was built in this folder
+	rm -rf build
+	find . -path ./.git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
+		-o -name 'Module.symvers' -o -name 'modules.order' \) -type f -exec rm -f {} +
