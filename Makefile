@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-full bench vm-shell module sparse style debug-kernel \
+.PHONY: help setup demo check check-full test bench vm-shell module sparse style debug-kernel \
 	install uninstall dkms-install dkms-uninstall clean
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
@@ -38,13 +38,14 @@ bench: setup ## Compare with the kernel's own module: ROWS="2 6 8 11" ROUNDS=3
 	@tests/bench/run
 
 vm-shell: setup ## A shell in a VM with the module loaded
-	@tests/vm/run -k $(KERNEL) -m ours -i -- bash -i
+	@$(MAKE) -s -C tests/lib/tools OUT=$(CURDIR)/build/tools
+	@tests/vm/shell -k $(KERNEL)
 
 module: setup ## Build the module for KERNEL into build/kernel/
 	@tests/vm/build-module $(KERNEL)
 
 sparse: setup ## Check the module's sources with sparse
-	@tests/style/sparse.sh
+	@tests/vm/sparse 6.12
 
 style: setup ## Check the house rules
 	@for check in tests/style/*.sh; do $$check || exit 1; done
@@ -53,8 +54,8 @@ debug-kernel: setup ## Build the kernel with KASAN and lockdep, once
 	@tests/vm/debug-kernel
 
 install: ## Build for KERNEL_RELEASE and install to updates/dkms (root)
-	$(MAKE) -C /lib/modules/$(KERNEL_RELEASE)/build M=$(CURDIR) modules
-	install -D -m 644 kernel/dm-snapshot.ko $(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/dkms/dm-snapshot.ko
+	tests/vm/build-module -l $(KERNEL_RELEASE)
+	install -D -m 644 build/kernel/$(KERNEL_RELEASE)/dm-snapshot.ko $(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/dkms/dm-snapshot.ko
 	depmod $(if $(DESTDIR),-b $(DESTDIR)) $(KERNEL_RELEASE)
 
 uninstall: ## Undo install

@@ -30,6 +30,11 @@ done
 	exit 1
 }
 echo "setup: installing ${missing[*]}"
+# Guests read this machine's root live: nothing is installed while one runs.
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/snapctl
+mkdir -p "$cache"
+exec 9>"$cache/vm.lock"
+flock 9
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 if ! { apt-get update -q && apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then

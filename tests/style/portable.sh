@@ -17,7 +17,7 @@ forbid() {
 	fi
 }
 forbid '(^|[^A-Za-z0-9_.$}])/(home|Users)/[A-Za-z]' "a path in a home directory"
-forbid '(^|[^A-Za-z0-9_.$}/])/(work|workspace|repo|src)/[A-Za-z]' "a path of one machine"
+forbid '(^|[^A-Za-z0-9_.$}/])/(work|workspace|repo|src)/|\.\./shared|\.library' "a path of one machine"
 forbid '(^|[^0-9.])6\.(1|12)\.[0-9]+[-+][a-z0-9]' "a release of a kernel: find it by pattern"
 forbid '[[:space:]]+$' "blanks at the end of a line"
 exit $bad

@@ -12,4 +12,4 @@ mapfile -t scripts < <(git ls-files -co --exclude-standard | while read -r file;
 	fi
 done)
 # Two at a time, in small parts: one run over all of them takes long.
-printf '%s\0' "${scripts[@]}" | xargs -0 -n 6 -P 2 shellcheck -x
+printf '%s\0' "${scripts[@]}" | xargs -0 -n 6 -P 2 shellcheck -x -P SCRIPTDIR -P .
