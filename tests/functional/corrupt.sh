@@ -17,12 +17,11 @@ devices() {
 # A store that is refused, as a snapshot and as a merge.
 # usage: damaged TEXT-IN-THE-LOG OPTION-OF-COWSTORE-CRAFT...
 damaged() {
-	local mark="damaged $EPOCHREALTIME"
 	cowstore craft $c --chunk 8 "${@:2}"
-	echo "$mark" >/dev/kmsg
+	log_mark
 	refused "Corrupt exception store on the COW device; the kernel log says where (-EINVAL)" \
 		"0 8192 snapshot $o $c P 8"
-	check_match "$(dmesg | sed "1,/$mark/d" | grep -F 'corrupt exception store')" "$1"
+	check_match "$(log_since | grep -F 'corrupt exception store')" "$1"
 }
 
 test_entry_that_points_to_no_data_chunk_is_refused() {
@@ -72,8 +71,9 @@ test_chain_of_areas_that_runs_off_the_device_is_refused() {
 	dm_linear c /dev/test/big 0 $((258 * 8))
 	refusals_begin
 	cowstore craft /dev/mapper/c --chunk 8 --sequential 256
+	log_mark
 	refused "Corrupt" "0 8192 snapshot $o /dev/mapper/c P 8"
-	check_match "$(dmesg | grep -F 'corrupt exception store')" \
+	check_match "$(log_since | grep -F 'corrupt exception store')" \
 		"area 0 is full and the next one would lie beyond the end of the device"
 	refusals_end
 	# One entry less is a store.
@@ -101,8 +101,9 @@ test_what_is_no_store_is_refused_as_such() {
 	# Nothing was written to it.
 	pattern verify $c
 	cowstore craft $c --chunk 8 --header version=2
+	log_mark
 	refused "unknown version on the COW device (-EINVAL)" "0 8192 snapshot $o $c P 8"
-	check_match "$(dmesg | tail -n3)" "version 2, only version 1 is known"
+	check_match "$(log_since)" "version 2, only version 1 is known"
 	cowstore craft $c --chunk 8 --header version=0
 	refused "unknown version on the COW device (-EINVAL)" "0 8192 snapshot $o $c P 8"
 	refusals_end
@@ -131,8 +132,9 @@ test_chunk_size_on_disk_wins_with_a_warning() {
 	devices
 	pattern write $o
 	cowstore craft $c --chunk 8 --entry 100:5 --data
+	log_mark
 	snap_create s $o $c P 64
-	check_match "$(dmesg | tail -n3)" "chunks of 8 sectors, the table says 64"
+	check_match "$(log_since)" "chunks of 8 sectors, the table says 64"
 	check_match "$(dm_table s)" " P 8$"
 	check_eq "$(dm_status s)" "48/4096 16"
 	pattern verify /dev/mapper/s
@@ -140,7 +142,7 @@ test_chunk_size_on_disk_wins_with_a_warning() {
 	# 0 says nothing.
 	snap_create s $o $c P 0
 	check_match "$(dm_table s)" " P 8$"
-	check_eq "$(dmesg | grep -c 'the table says')" 1 "warnings"
+	check_eq "$(log_since | grep -c 'the table says')" 1 "warnings"
 }
 
 test_invalid_header_loads_as_invalid_whatever_is_in_the_areas() {

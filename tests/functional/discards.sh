@@ -16,15 +16,22 @@ devices() {
 	pattern write $o
 }
 
-# A disk that knows write-zeroes, too: /dev/test/NAME.
-# usage: loop_dev NAME MIB
-loop_dev() {
-	local disk
-	truncate -s "$2M" "$TEST_DIR/$1.img"
-	disk=$(losetup --find --show --direct-io=off "$TEST_DIR/$1.img")
-	mkdir -p /dev/test
-	ln -sfn "$disk" "/dev/test/$1"
-	(($(queue "/dev/test/$1" write_zeroes_max_bytes) > 0)) || fail "$disk knows no write-zeroes"
+# Disks that know write-zeroes, too: loop devices on ext4, which is let go of at once
+# so that nothing has to be unmounted later.
+zeroing_devices() {
+	local name
+	modprobe loop
+	dev fs 32
+	mke2fs -q -t ext4 -O ^has_journal /dev/test/fs
+	mount_on fs /dev/test/fs
+	truncate -s 4M "$TEST_DIR/fs/o"
+	truncate -s 8M "$TEST_DIR/fs/c"
+	for name in o c; do
+		ln -sfn "$(losetup --find --show "$TEST_DIR/fs/$name")" "/dev/test/$name"
+		check_ne "$(queue "/dev/test/$name" write_zeroes_max_bytes)" 0 "write-zeroes of a loop device"
+	done
+	umount --lazy "$TEST_DIR/fs"
+	pattern write $o
 }
 
 # usage: queue DEVICE ATTRIBUTE
@@ -38,13 +45,13 @@ is_zero() {
 }
 
 # usage: discard DEVICE START SECTORS [-z]
-discard() { blkdiscard "${@:4}" -o $(($2 * 512)) -l $(($3 * 512)) "$1"; }
+discard() { blkdiscard --force "${@:4}" -o $(($2 * 512)) -l $(($3 * 512)) "$1"; }
 
 test_snapshot_without_the_features_takes_no_discards() {
 	devices
 	snap_create s $o $c P 8
 	check_eq "$(queue /dev/mapper/s discard_max_bytes)" 0
-	check_fails blkdiscard /dev/mapper/s
+	check_fails blkdiscard --force /dev/mapper/s
 	pattern verify /dev/mapper/s
 }
 
@@ -97,7 +104,7 @@ test_discard_of_a_part_of_a_chunk_changes_nothing() {
 
 test_discard_of_a_whole_snapshot() {
 	own_data discard_zeroes_cow
-	blkdiscard /dev/mapper/s
+	blkdiscard --force /dev/mapper/s
 	is_zero /dev/mapper/s 128 128
 	pattern verify /dev/mapper/s --sectors 128
 	pattern verify /dev/mapper/s --start 256
@@ -173,7 +180,7 @@ test_discard_of_a_whole_origin_is_preserved_first() {
 	dev c 8
 	pattern write $o
 	origin_with_snapshots
-	blkdiscard /dev/mapper/orig
+	blkdiscard --force /dev/mapper/orig
 	is_zero $o 0 8192
 	snapshots_hold
 }
@@ -183,7 +190,7 @@ test_discard_of_an_origin_with_a_full_snapshot_goes_on() {
 	dev c 1
 	pattern write $o
 	origin_with_snapshots
-	blkdiscard /dev/mapper/orig
+	blkdiscard --force /dev/mapper/orig
 	is_zero $o 0 8192
 	snapshot_is_lost s
 	pattern verify /dev/mapper/s2
@@ -193,7 +200,7 @@ test_origin_that_cannot_discard_says_so() {
 	dev o 4
 	snap_origin orig $o
 	check_eq "$(queue /dev/mapper/orig discard_max_bytes)" 0
-	check_fails blkdiscard /dev/mapper/orig
+	check_fails blkdiscard --force /dev/mapper/orig
 }
 
 test_zeroes_written_to_an_origin_are_preserved_first() {
@@ -209,9 +216,7 @@ test_zeroes_written_to_an_origin_are_preserved_first() {
 }
 
 test_write_zeroes_of_an_origin_are_preserved_first_and_then_passed_down() {
-	loop_dev o 4
-	loop_dev c 8
-	pattern write $o
+	zeroing_devices
 	origin_with_snapshots
 	check_ne "$(queue /dev/mapper/orig write_zeroes_max_bytes)" 0
 	discard /dev/mapper/orig 901 201 -z
@@ -225,17 +230,15 @@ test_write_zeroes_of_an_origin_are_preserved_first_and_then_passed_down() {
 	fallocate --zero-range -o $((3000 * 512)) -l $((80 * 512)) /dev/mapper/orig
 	is_zero $o 3000 80
 	snapshots_hold
-	blkdiscard -z /dev/mapper/orig
+	blkdiscard --force -z /dev/mapper/orig
 	is_zero $o 0 8192
 	snapshots_hold
-	blkdiscard /dev/mapper/orig
+	blkdiscard --force /dev/mapper/orig
 	snapshots_hold
 }
 
 test_write_zeroes_of_a_snapshot_are_kept() {
-	loop_dev o 4
-	loop_dev c 8
-	pattern write $o
+	zeroing_devices
 	snap_create s $o $c P 8
 	discard /dev/mapper/s 901 201 -z
 	is_zero /dev/mapper/s 901 201
@@ -249,9 +252,7 @@ test_write_zeroes_of_a_snapshot_are_kept() {
 }
 
 test_write_zeroes_of_a_merging_origin_last() {
-	loop_dev o 4
-	loop_dev c 8
-	pattern write $o
+	zeroing_devices
 	snap_create s $o $c P 8
 	pattern write /dev/mapper/s --start 904 --sectors 400 --stamp 1
 	dm_remove s
@@ -268,8 +269,7 @@ test_write_zeroes_of_a_merging_origin_last() {
 }
 
 test_mixed_load_with_discards_and_zeroes_is_exact() {
-	loop_dev o 4
-	loop_dev c 8
+	zeroing_devices
 	dev c2 8
 	snap_origin orig $o
 	snap_create s $o $c P 8

@@ -135,9 +135,10 @@ test_own_write_whose_metadata_cannot_be_written_is_not_acknowledged() {
 test_header_that_cannot_be_marked_is_said_in_the_log_and_the_origin_goes_on() {
 	snapshot
 	break_device cow error 0 $cow_size
+	log_mark
 	pattern write /dev/mapper/orig --start 2048 --sectors 8 --stamp 2
 	becomes_lost
-	check_match "$(dmesg | tail -n20)" "could not be marked invalid"
+	check_match "$(log_since)" "could not be marked invalid"
 	origin_holds_2_at_2048
 	pattern write /dev/mapper/orig --start 3000 --sectors 80 --stamp 3
 }

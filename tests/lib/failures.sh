@@ -70,6 +70,15 @@ snapshot_is_lost() {
 	write_fails "/dev/mapper/$1" 0
 }
 
+# ---- the kernel log --------------------------------------------------------
+
+# usage: log_mark; then log_since prints what the kernel has logged since
+log_mark() {
+	log_marked="mark $EPOCHREALTIME"
+	echo "$log_marked" >/dev/kmsg
+}
+log_since() { dmesg | sed "1,/$log_marked/d"; }
+
 # ---- tables that are refused -----------------------------------------------
 
 # usage: refusals_begin; then refused TEXT TABLE-LINE, again and again; then
