@@ -276,15 +276,19 @@ static void worker(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 	struct blk_plug plug;
 	struct batch batch;
+	bool more;
 
 	blk_start_plug(&plug);
-	while (take_batch(snap, &batch)) {
-		commit(snap, &batch);
+	/* All of it in each round: under load the fifo is never empty for long. */
+	do {
+		more = take_batch(snap, &batch);
+		if (more)
+			commit(snap, &batch);
+		look_at_draining(snap);
+		invalidate(snap);
+		route_deferred(snap);
 		cond_resched();
-	}
-	look_at_draining(snap);
-	invalidate(snap);
-	route_deferred(snap);
+	} while (more);
 	blk_finish_plug(&plug);
 	tell(snap);
 	memalloc_noio_restore(noio);
