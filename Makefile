@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check check-full test bench vm-shell module sparse style debug-kernel \
-	install uninstall dkms-install dkms-uninstall clean
+	install uninstall dkms-source dkms-install dkms-uninstall clean
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 # The kernel that install builds for, and that demo, bench and vm-shell boot.
@@ -62,10 +62,16 @@ uninstall: ## Undo install
 	rm -f $(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/dkms/dm-snapshot.ko
 	depmod $(if $(DESTDIR),-b $(DESTDIR)) $(KERNEL_RELEASE)
 
+# What DKMS gets: the kernel half, and nothing that a build left there.
+DKMS_SOURCE ?= /usr/src/snapctl-$(VERSION)
+dkms-source:
+	rm -rf $(DKMS_SOURCE)
+	mkdir -p $(DKMS_SOURCE)
+	tar -c --exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' --exclude='.*.cmd' \
+		Kbuild dkms.conf COPYING kernel | tar -x -C $(DKMS_SOURCE)
+
 dkms-install: ## Hand the source to DKMS, build and install for KERNEL_RELEASE (root)
-	rm -rf /usr/src/snapctl-$(VERSION)
-	mkdir -p /usr/src/snapctl-$(VERSION)
-	tar -c --exclude="*.o" --exclude="*.ko" --exclude="*.mod*" --exclude=".*.cmd" Kbuild dkms.conf COPYING kernel | tar -x -C /usr/src/snapctl-$(VERSION)
+	@$(MAKE) -s dkms-source
 	dkms add snapctl/$(VERSION) 2>/dev/null || dkms status snapctl/$(VERSION)
 	dkms install --force snapctl/$(VERSION) -k $(KERNEL_RELEASE)
 
