@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cinttypes>
 #include <cstdio>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -28,6 +29,7 @@ constexpr const char *usage_text =
 	"       crashcheck sweep LOG --cow START:SECTORS... [--origin-start SECTOR] [--base FILE | --base-pattern N]\n"
 	"                  [--drops N] [--no-tear] [--seed N] [--stride N] [--points-only] [--max-faults N]\n"
 	"       crashcheck verify DISK --log LOG --entries N --cow START:SECTORS... [--origin-start SECTOR]\n"
+	"                  [--seen DEV | --seen none]...\n"
 	"drive: the origin holds the pattern (`pattern write`) and the snapshots exist. Marks go to the\n"
 	"  dm-log-writes device LOGNAME (`none`: nowhere). With --merging I the device of --origin is the\n"
 	"  snapshot-merge target of snapshot I (--snap DEV of I is not opened, `none` is not enough: give its\n"
@@ -36,7 +38,8 @@ constexpr const char *usage_text =
 	"sweep: areas in sectors of the disk under the log, a --cow for each snapshot in order. Before the log\n"
 	"  began the disk held zeroes, or FILE, or the pattern in its first N sectors.\n"
 	"  Exit 1 when a state is wrong; `--drop SEED --tear` of a report gives the same state with logreplay.\n"
-	"verify: DISK is what a replay of N entries made.\n";
+	"verify: DISK is what a replay of N entries made. --seen, for each snapshot in order: the device under\n"
+	"  which the kernel shows it must hold what the plan says, too.\n";
 
 DiskArea parse_area(const std::string &text)
 {
@@ -115,6 +118,40 @@ int sweep(const Options &options)
 	return result.faults ? exit_failed : exit_done;
 }
 
+void read_image(const std::string &path, DiskImage &image)
+{
+	constexpr std::uint64_t piece = 2048;
+	// Past the cache: what the device itself holds is asked for.
+	const BlockFile file(path, Access::read, std::filesystem::is_block_file(path));
+	const AlignedBuffer buffer(piece * sector_bytes);
+	for (std::uint64_t at = 0; at < image.sectors(); at += piece) {
+		const auto now = buffer.first(std::min(piece, image.sectors() - at) * sector_bytes);
+		file.read(at * sector_bytes, now);
+		image.write(at, now);
+	}
+}
+
+// What a device shows of a snapshot against what the plan says of it.
+std::size_t check_seen(const std::string &path, const Expectations &expected, unsigned snap)
+{
+	const unsigned target = snap + 1;
+	if (snap >= expected.plan().snaps.size())
+		throw UsageError("the plan has fewer snapshots than --seen");
+	DiskImage image(expected.plan().snaps[snap]);
+	read_image(path, image);
+	std::size_t nr = 0;
+	for (std::uint64_t sector = 0; sector < image.sectors(); sector++) {
+		if (image.holds(sector, sector, expected.cells(target)[sector]) ||
+		    expected.may_be(target, sector, image, sector))
+			continue;
+		if (nr++ < 8)
+			std::printf("FAULT %s, seen as snap%u, sector %" PRIu64 ": expected %s, found %s\n", path.c_str(),
+				    snap, sector, expected.text(target, sector).c_str(),
+				    sector_text(image.data(sector), sector).c_str());
+	}
+	return nr;
+}
+
 int verify(const Options &options)
 {
 	const WriteLog log(options.need("log"));
@@ -129,20 +166,20 @@ int verify(const Options &options)
 	if (!expected.started())
 		throw Error("verify: no mark with a plan in the first " + std::to_string(nr) + " entries");
 
-	const BlockFile disk(options.positional().at(1), Access::read);
 	DiskImage image(disk_sectors(log, layout));
-	std::vector<std::byte> bytes(2048 * sector_bytes);
-	for (std::uint64_t at = 0; at < image.sectors(); at += 2048) {
-		const auto now = std::span(bytes).first(std::min<std::uint64_t>(2048, image.sectors() - at) * sector_bytes);
-		disk.read(at * sector_bytes, now);
-		image.write(at, now);
-	}
+	read_image(options.positional().at(1), image);
 	const auto faults = CrashChecker(layout).check(image, expected);
 	for (const CrashFault &fault : faults)
 		std::printf("FAULT %s\n", fault.text.c_str());
-	std::printf("verify: entries=%" PRIu64 " acked_below=%" PRIu64 " faults=%zu\n", nr, expected.acked(),
-		    faults.size());
-	return faults.empty() ? exit_done : exit_failed;
+	std::size_t nr_faults = faults.size();
+	unsigned snap = 0;
+	for (const std::string &path : options.all("seen")) {
+		if (path != "none")
+			nr_faults += check_seen(path, expected, snap);
+		snap++;
+	}
+	std::printf("verify: entries=%" PRIu64 " acked_below=%" PRIu64 " faults=%zu\n", nr, expected.acked(), nr_faults);
+	return nr_faults ? exit_failed : exit_done;
 }
 
 void send_mark(const std::string &device, const std::string &text)
@@ -283,7 +320,7 @@ int body(const std::vector<std::string> &args)
 	const Options options(args,
 			      {"origin", "snap", "mark", "batches", "batch", "seed", "first", "max-io", "align",
 			       "snap-percent", "merging", "adopted", "cow", "origin-start", "base", "base-pattern", "drops",
-			       "stride", "max-faults", "log", "entries"},
+			       "stride", "max-faults", "log", "entries", "seen"},
 			      {"no-tear", "points-only", "buffered"});
 	static const std::map<std::string, std::pair<int (*)(const Options &), std::size_t>> verbs = {
 		{"drive", {drive, 1}}, {"sweep", {sweep, 2}}, {"verify", {verify, 2}}};
