@@ -84,6 +84,18 @@ it_sweep_finds_the_lost_sectors_and_verify_agrees() {
 	expect 1 "snap0 sector 4: expected" crashcheck verify disk --log log --entries 7 --cow 32:32
 }
 
+it_verify_compares_what_a_snapshot_shows() {
+	make_log hello
+	truncate -s 32K disk
+	logreplay replay log --to disk --entries 4
+	truncate -s 16K shown
+	pattern write shown
+	expect 0 "faults=0" crashcheck verify disk --log log --entries 4 --cow 32:32 --seen shown
+	pattern write shown --start 9 --sectors 1 --stamp 7
+	expect 1 "seen as snap0, sector 9: expected" crashcheck verify disk --log log --entries 4 --cow 32:32 --seen shown
+	expect 0 "faults=0" crashcheck verify disk --log log --entries 4 --cow 32:32 --seen none
+}
+
 it_sweep_refuses_a_log_without_a_plan() {
 	make_log hello
 	{ super 1; entry 0 0 8 "ack=1"; } >log
