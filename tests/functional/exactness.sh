@@ -235,7 +235,7 @@ test_slow_read_of_a_snapshot_returns_old_data_though_the_origin_is_written() {
 	make_slow_origin 1000
 	pattern verify /dev/mapper/snap --start 64 --sectors 32 &
 	reader=$!
-	wait_for has_io slow
+	wait_for is_delaying slow
 	pattern write /dev/mapper/origin --start 64 --sectors 32 --stamp 2
 	wait $reader
 	pattern verify /dev/test/base --start 64 --sectors 32 --stamp 2
@@ -249,7 +249,7 @@ check_slow_read_holds_writes() {
 	make_slow_origin 2000 "$1"
 	pattern verify /dev/mapper/snap --start 64 --sectors 32 &
 	reader=$!
-	wait_for has_io slow
+	wait_for is_delaying slow
 	pattern write /dev/mapper/snap --start 64 --sectors 32 --stamp 3
 	kill -0 $reader || fail "the read was over too early for this test to mean anything"
 	pattern write /dev/mapper/origin --start 64 --sectors 32 --stamp 2
@@ -275,7 +275,7 @@ check_both_write_one_chunk() {
 	make_slow_snap "$1" 32 700
 	pattern write /dev/mapper/snap --start 96 --sectors 32 --stamp 3 &
 	writers+=($!)
-	wait_for has_io slow
+	wait_for is_delaying slow
 	pattern write /dev/mapper/origin --start 96 --sectors 32 --stamp 2 &
 	writers+=($!)
 	wait_for has_io origin
@@ -299,7 +299,7 @@ test_origin_write_waits_for_the_copy() {
 	make_slow_snap P 32 700
 	pattern write /dev/mapper/origin --start 96 --sectors 8 --stamp 2 &
 	writer=$!
-	wait_for has_io slow
+	wait_for is_delaying slow
 	# The origin's own disk: nothing of the write may be there yet.
 	pattern verify /dev/test/origin
 	kill -0 $writer || fail "the write was over before its chunk was copied"
@@ -315,7 +315,7 @@ test_snapshot_writes_into_a_chunk_that_the_origin_copies_meet_it_there() {
 	make_slow_snap P 64 500
 	pattern write /dev/mapper/origin --start 128 --sectors 64 --stamp 2 &
 	writers+=($!)
-	wait_for has_io slow
+	wait_for is_delaying slow
 	pattern write /dev/mapper/snap --start 130 --sectors 4 --stamp 3 &
 	writers+=($!)
 	pattern write /dev/mapper/snap --start 150 --sectors 100 --stamp 4 &
@@ -458,6 +458,10 @@ test_xfs_on_the_snapshot_stays_as_it_was() {
 	mkfs.xfs --unsupported -q /dev/test/origin
 	snap_origin origin /dev/test/origin
 	change_under_snapshot ro,nouuid,norecovery
+	# A frozen xfs keeps its log; replaying it writes to the snapshot.
+	mount_on snap /dev/mapper/snap -o nouuid
+	(cd "$TEST_DIR/snap" && sha256sum --quiet -c "$TEST_DIR/sums")
+	umount "$TEST_DIR/snap"
 	xfs_repair -n /dev/mapper/snap
 	xfs_repair -n /dev/mapper/origin
 	dm_remove snap

@@ -36,7 +36,7 @@ other_than() { if [[ $1 == ours ]]; then echo intree; else echo ours; fi; }
 make_devices() {
 	dev origin 16
 	pattern write /dev/test/origin
-	dev cow-disk 24
+	dev cow-disk 24 cache_size=4
 	slow_dev cow /dev/test/cow-disk 0 0
 }
 

@@ -14,7 +14,7 @@
 # usage: make_half_written [CHUNK_SECTORS [STOMPER-OPTION]...]
 make_half_written() {
 	make_origin 16
-	dev cow-disk 24
+	dev cow-disk 24 cache_size=4
 	slow_dev cow /dev/test/cow-disk 0 0
 	snap_create snap /dev/test/origin /dev/mapper/cow P "${1:-8}"
 	stomper --origin /dev/mapper/origin --snap /dev/mapper/snap:rw,as=merge --equal-at-start \
@@ -164,21 +164,43 @@ test_merge_goes_on_after_its_device_was_removed_and_made_again() {
 	end_merge "$TEST_DIR/after"
 }
 
-test_half_merged_store_can_go_back_to_being_a_snapshot() {
-	make_half_written
-	start_slow_merge
-	stomp_merging --seconds 2
-	slow_commits 0
-	# By handover: the merging table is the source.
-	dm_suspend origin
+# By handover: the merging table, suspended, is the source.
+merge_becomes_a_snapshot() {
 	dm_load origin "0 32768 snapshot-origin /dev/test/origin"
 	dm_create snap "0 32768 error"
 	dm_load snap "$(snap_table /dev/test/origin /dev/mapper/cow P 8)"
 	dm_suspend snap
 	dm_resume snap
 	dm_resume origin
+}
+
+test_half_merged_store_can_go_back_to_being_a_snapshot() {
+	make_half_written
+	start_slow_merge
+	stomp_merging --seconds 1
+	dm_suspend origin
+	! merge_is_done origin || fail "not half merged"
+	slow_commits 0
+	merge_becomes_a_snapshot
+	stomper --expect-merge /dev/mapper/snap --verify-only --load-state "$TEST_DIR/after"
 	stomper --origin /dev/mapper/origin --snap /dev/mapper/snap:rw,as=merge --seconds 2 --max-io 64k --align 512
 	dm_remove snap
+	store_check /dev/test/cow-disk 32768
+}
+
+test_space_that_a_merge_freed_is_used_again() {
+	make_half_written
+	merge_into_origin /dev/mapper/cow 8
+	wait_for merge_is_done origin
+	dm_suspend origin
+	merge_becomes_a_snapshot
+	# All chunks of the origin; the store has room for half as many again.
+	pattern write /dev/mapper/snap --stamp 3
+	pattern verify /dev/mapper/snap --stamp 3
+	stomper --expect-merge /dev/mapper/origin --verify-only --load-state "$TEST_DIR/state"
+	check_eq "$(dm_status snap)" "$(expected_status 4096 8 /dev/mapper/cow)"
+	dm_remove snap
+	check_eq "$(store_says /dev/test/cow-disk entries)" 4096
 	store_check /dev/test/cow-disk 32768
 }
 
@@ -186,7 +208,7 @@ test_other_snapshots_of_the_origin_stay_exact_while_one_is_merged() {
 	make_origin 16
 	make_snap second PO 8 24
 	make_snap third N 256 24
-	dev cow-disk 24
+	dev cow-disk 24 cache_size=4
 	slow_dev cow /dev/test/cow-disk 0 0
 	snap_create snap /dev/test/origin /dev/mapper/cow P 16
 	stomper --origin /dev/mapper/origin --snap /dev/mapper/snap:rw --snap /dev/mapper/second:rw \

@@ -7,50 +7,42 @@
 # shellcheck source=tests/lib/stores.sh
 . "$VM_REPO/tests/lib/stores.sh"
 
-# What the status of a store with so many exceptions must be, by the format's
-# arithmetic: the header, then areas of E entries, each followed by their E
-# chunks; the next free chunk is never one of an area.
-# usage: expected_status EXCEPTIONS CHUNK_SECTORS COW
-expected_status() {
-	local n=$1 chunk=$2 per_area=$(($2 * 32))
-	echo "$(((2 + n + n / per_area) * chunk))/$(sectors "$3") $(((n / per_area + 2) * chunk))"
-}
-
 reload_module() {
 	rmmod dm_snapshot
 	modprobe dm-snapshot
 }
 
-# As many exceptions as asked for: the first half by writes to the origin, in
-# pieces, the rest by writes to the snapshot. Then the same contents and figures
-# must be there after each way to load the store again.
-# usage: check_store_of EXCEPTIONS CHUNK_SECTORS [COW_SECTORS]
-check_store_of() {
-	local n=$1 chunk=$2 half expected sum round
-	make_origin 16
+make_devices() {
+	dev origin 16
 	dev cow-disk 24
-	dm_linear cow /dev/test/cow-disk 0 "${3:-$(sectors /dev/test/cow-disk)}"
+	dm_linear cow /dev/test/cow-disk
+	snap_origin origin /dev/test/origin
+}
+
+# As many exceptions as asked for: the first half by writes to the origin, the
+# rest by writes to the snapshot. Then the same contents and figures must be
+# there when the module, and with it the store, has been loaded again.
+# usage: check_store_of EXCEPTIONS CHUNK_SECTORS [COW_SECTORS], after make_devices
+check_store_of() {
+	local n=$1 chunk=$2 half=$(($1 / 2)) expected sum
+	pattern write /dev/test/origin
+	dm_reload cow "0 ${3:-49152} linear /dev/test/cow-disk 0"
+	cow_clear /dev/mapper/cow
 	snap_create snap /dev/test/origin /dev/mapper/cow P "$chunk"
-	half=$((n / 2))
 	pattern write /dev/mapper/origin --start 0 --sectors $((half * chunk)) --stamp 2
 	pattern write /dev/mapper/snap --start $((half * chunk)) --sectors $(((n - half) * chunk)) --stamp 3
 	expected=$(expected_status "$n" "$chunk" /dev/mapper/cow)
-	check_eq "$(dm_status snap)" "$expected"
+	check_eq "$(dm_status snap)" "$expected" "with $n exceptions"
 	sum=$(contents /dev/mapper/snap)
 
-	for round in snapshot module; do
-		dm_remove snap
-		store_check /dev/mapper/cow 32768
-		check_eq "$(store_says /dev/mapper/cow entries)" "$n" "on disk, $round"
-		if [[ $round == module ]]; then
-			dm_remove origin
-			reload_module
-			snap_origin origin /dev/test/origin
-		fi
-		snap_create snap /dev/test/origin /dev/mapper/cow P "$chunk"
-		check_eq "$(dm_status snap)" "$expected" "status, $round"
-		check_eq "$(contents /dev/mapper/snap)" "$sum" "contents, $round"
-	done
+	dm_remove snap origin
+	store_check /dev/mapper/cow 32768
+	check_eq "$(store_says /dev/mapper/cow entries)" "$n"
+	reload_module
+	snap_origin origin /dev/test/origin
+	snap_create snap /dev/test/origin /dev/mapper/cow P "$chunk"
+	check_eq "$(dm_status snap)" "$expected" "with $n exceptions, loaded"
+	check_eq "$(contents /dev/mapper/snap)" "$sum" "with $n exceptions, loaded"
 	pattern verify /dev/mapper/snap --sectors $((half * chunk))
 	pattern verify /dev/mapper/snap --start $((half * chunk)) --sectors $(((n - half) * chunk)) --stamp 3
 	pattern verify /dev/mapper/snap --start $((n * chunk))
@@ -69,6 +61,7 @@ check_more() {
 	snap_create snap /dev/test/origin /dev/mapper/cow P "$2"
 	check_eq "$(contents /dev/mapper/snap)" "$sum"
 	check_eq "$(dm_status snap)" "$(expected_status $(($1 + 40)) "$2" /dev/mapper/cow)"
+	dm_remove snap
 }
 
 test_empty_store_is_empty_again() {
@@ -83,20 +76,43 @@ test_empty_store_is_empty_again() {
 }
 
 # One area of a chunk of 8 sectors has 256 entries.
-test_store_of_one_exception_is_the_same_again() { check_store_of 1 8; }
-test_store_of_one_area_is_the_same_again() { check_store_of 100 8; check_more 100 8; }
-test_store_one_short_of_a_full_area_is_the_same_again() { check_store_of 255 8; check_more 255 8; }
-test_store_of_exactly_one_full_area_is_the_same_again() { check_store_of 256 8; check_more 256 8; }
-test_store_just_beyond_one_area_is_the_same_again() { check_store_of 257 8; }
-test_store_of_exactly_two_full_areas_is_the_same_again() { check_store_of 512 8; check_more 512 8; }
-test_store_of_many_areas_is_the_same_again() { check_store_of 3001 8; check_more 3001 8; }
-test_store_of_large_chunks_is_the_same_again() { check_store_of 14 1024; }
+test_stores_of_up_to_one_area_are_the_same_again() {
+	make_devices
+	check_store_of 1 8
+	dm_remove snap
+	check_store_of 100 8
+	check_more 100 8
+	check_store_of 255 8
+	check_more 255 8
+}
 
-# 1 header, 2 areas, 256 data chunks: the second area, with only the terminator in
-# it, is the last chunk of the device.
-test_store_whose_last_area_ends_the_device_is_the_same_again() { check_store_of 256 8 $((259 * 8)); }
-# No room for the second area, so one chunk less can be kept.
-test_store_that_is_full_one_short_of_an_area_is_the_same_again() { check_store_of 255 8 $((257 * 8)); }
+test_stores_of_exactly_full_areas_are_the_same_again() {
+	make_devices
+	check_store_of 256 8
+	check_more 256 8
+	check_store_of 512 8
+	check_more 512 8
+}
+
+test_stores_of_many_areas_are_the_same_again() {
+	make_devices
+	check_store_of 257 8
+	dm_remove snap
+	check_store_of 3001 8
+	check_more 3001 8
+	# Large chunks
+	check_store_of 14 1024
+}
+
+test_stores_that_end_with_their_device_are_the_same_again() {
+	make_devices
+	# 1 header, 2 areas, 256 data chunks: the second area, with only the
+	# terminator in it, is the last chunk of the device.
+	check_store_of 256 8 $((259 * 8))
+	dm_remove snap
+	# No room for the second area, so one chunk less can be kept.
+	check_store_of 255 8 $((257 * 8))
+}
 
 test_partly_written_chunks_are_the_same_again() {
 	local sum

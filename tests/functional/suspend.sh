@@ -113,10 +113,10 @@ test_flushing_suspend_of_the_origin_waits_for_the_copies_of_its_writes() {
 	make_slow_copies P 700
 	pattern write /dev/mapper/origin --start 96 --sectors 32 --stamp 2 &
 	writer=$!
-	wait_for has_io slow
+	wait_for is_delaying slow
 	dm_suspend origin
 	pattern verify /dev/test/origin --start 96 --sectors 32 --stamp 2
-	has_no_io slow || fail "a copy goes on though the origin is suspended"
+	! is_delaying slow || fail "a copy goes on though the origin is suspended"
 	dm_resume origin
 	wait $writer
 	pattern verify /dev/mapper/snap
@@ -128,9 +128,9 @@ test_flushing_suspend_of_the_snapshot_waits_for_its_writes() {
 	make_slow_copies P 700
 	pattern write /dev/mapper/snap --start 100 --sectors 4 --stamp 3 &
 	writer=$!
-	wait_for has_io slow
+	wait_for is_delaying slow
 	dm_suspend snap
-	has_no_io slow || fail "a write goes on though the snapshot is suspended"
+	! is_delaying slow || fail "a write goes on though the snapshot is suspended"
 	dm_resume snap
 	wait $writer
 	pattern verify /dev/mapper/snap --start 100 --sectors 4 --stamp 3
@@ -144,7 +144,7 @@ test_suspend_without_flush_does_not_lose_what_waits_for_copies() {
 	writers+=($!)
 	pattern write /dev/mapper/snap --start 1000 --sectors 4 --stamp 3 &
 	writers+=($!)
-	wait_for has_io slow
+	wait_for is_delaying slow
 	dm_suspend origin --noflush
 	dm_suspend snap --noflush
 	pattern write /dev/mapper/origin --start 200 --sectors 32 --stamp 4 &
@@ -231,7 +231,7 @@ test_copies_under_way_survive_a_reload_of_the_snapshot() {
 	writers+=($!)
 	pattern write /dev/mapper/snap --start 1000 --sectors 4 --stamp 3 &
 	writers+=($!)
-	wait_for has_io slow
+	wait_for is_delaying slow
 	dm_reload snap "$(snap_line_again)"
 	for pid in "${writers[@]}"; do
 		wait "$pid"
@@ -265,7 +265,7 @@ test_snapshot_may_be_removed_while_its_copies_are_under_way() {
 	make_snap other P 32 16
 	pattern write /dev/mapper/origin --start 96 --sectors 3000 --stamp 2 &
 	writer=$!
-	wait_for has_io slow
+	wait_for is_delaying slow
 	dm_remove snap
 	wait $writer
 	pattern verify /dev/mapper/origin --start 96 --sectors 3000 --stamp 2
@@ -278,7 +278,7 @@ test_transient_snapshot_may_be_removed_while_its_copies_are_under_way() {
 	make_slow_copies N 500
 	pattern write /dev/mapper/origin --start 96 --sectors 3000 --stamp 2 &
 	writer=$!
-	wait_for has_io slow
+	wait_for is_delaying slow
 	dm_remove snap
 	wait $writer
 	pattern verify /dev/mapper/origin --start 96 --sectors 3000 --stamp 2
@@ -290,7 +290,7 @@ test_origin_may_vanish_under_writes_that_wait_for_copies() {
 	fio --name=load --filename=/dev/mapper/origin --direct=1 --ioengine=libaio --iodepth=32 --thread \
 		--rw=randwrite --bs=16k --size=8m --minimal --output="$TEST_DIR/fio" &
 	writer=$!
-	wait_for has_io slow
+	wait_for is_delaying slow
 	# Its table becomes one that fails all I/O.
 	dmsetup wipe_table origin
 	! wait $writer || fail "the writes did not notice"
@@ -321,7 +321,7 @@ test_snapshot_may_vanish_under_its_own_writes() {
 	fio --name=load --filename=/dev/mapper/snap --direct=1 --ioengine=libaio --iodepth=32 --thread \
 		--rw=randwrite --bs=4k --size=8m --minimal --output="$TEST_DIR/fio" &
 	writer=$!
-	wait_for has_io slow
+	wait_for is_delaying slow
 	dmsetup wipe_table snap
 	! wait $writer || fail "the writes did not notice"
 	pattern write /dev/mapper/origin --start 1000 --sectors 2000 --stamp 2

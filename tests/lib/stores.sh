@@ -37,6 +37,15 @@ store_says() {
 	echo "${BASH_REMATCH[1]}"
 }
 
+# What the status of a store with so many exceptions must be, by the format's
+# arithmetic: the header, then areas of E entries, each followed by their E
+# chunks; the next free chunk is never one of an area.
+# usage: expected_status EXCEPTIONS CHUNK_SECTORS COW
+expected_status() {
+	local n=$1 chunk=$2 per_area=$(($2 * 32))
+	echo "$(((2 + n + n / per_area) * chunk))/$(sectors "$3") $(((n / per_area + 2) * chunk))"
+}
+
 # A sum over the contents. The cache of DEVICE is not asked.
 # usage: contents DEVICE [SECTORS]
 contents() {
@@ -59,7 +68,9 @@ has_io() {
 	((reads + writes > 0))
 }
 
-has_no_io() { ! has_io "$1"; }
+# Is any I/O being held back by a device that answers late?
+# usage: is_delaying NAME
+is_delaying() { [[ $(dm_status "$1") =~ [1-9] ]]; }
 
 # ---- load ------------------------------------------------------------------
 
