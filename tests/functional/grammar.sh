@@ -58,8 +58,8 @@ test_bad_snapshot_line_is_refused_with_a_reason() {
 	refused "needs discard_zeroes_cow" "0 8192 snapshot $o $c P 8 1 discard_passdown_origin"
 	refused "Too many arguments" "0 8192 snapshot $o $c P 8 1 discard_zeroes_cow more"
 	refused "Too many arguments" "0 8192 snapshot $o $c P 8 0 discard_zeroes_cow"
-	refused "get origin device (-ENOENT)" "0 8192 snapshot /dev/test/none $c P 8"
-	refused "get COW device (-ENOENT)" "0 8192 snapshot $o /dev/test/none P 8"
+	refused "get origin device (-ENO" "0 8192 snapshot /dev/test/none $c P 8"
+	refused "get COW device (-ENO" "0 8192 snapshot $o /dev/test/none P 8"
 	refusals_end
 }
 
@@ -72,7 +72,7 @@ test_bad_merge_or_origin_line_is_refused_with_a_reason() {
 	refused "nknown feature" "0 8192 snapshot-merge $o $c P 8 1 no_such_feature"
 	refused "snapshot-origin: Exactly one argument" "0 8192 snapshot-origin"
 	refused "snapshot-origin: Exactly one argument" "0 8192 snapshot-origin $o $c"
-	refused "get origin device (-ENOENT)" "0 8192 snapshot-origin /dev/test/none"
+	refused "get origin device (-ENO" "0 8192 snapshot-origin /dev/test/none"
 	refusals_end
 }
 
@@ -251,4 +251,26 @@ test_targets_are_measured_by_ima() {
 		sed 's/../\\x&/g' | xargs -0 printf '%b')
 	check_match "$log" "target_name=snapshot-origin,target_version=1\.[0-9]+\.[0-9]+,snap_origin_name=$(major_minor "$o");"
 	check_match "$log" "target_name=snapshot,target_version=1\.[0-9]+\.[0-9]+,snap_origin_name=$(major_minor "$o"),snap_cow_name=$(major_minor "$c"),snap_valid=y,snap_merge_failed=n,snapshot_overflowed=n;"
+}
+
+test_module_keeps_the_parameters_of_the_in_tree_module() {
+	local parameters=/sys/module/dm_snapshot/parameters
+	check_eq "$(<$parameters/snapshot_cow_threshold)" 2048
+	check_eq "$(stat -c %a $parameters/snapshot_cow_threshold)" 644
+	check_eq "$(<$parameters/snapshot_copy_throttle)" 100
+	check_eq "$(stat -c %a $parameters/snapshot_copy_throttle)" 644
+}
+
+# One copy at a time is slow, and still right.
+test_lowest_cow_threshold_loses_nothing() {
+	devices
+	pattern write "$o"
+	snap_origin orig "$o"
+	snap_create s "$o" "$c" P 8
+	echo 1 >/sys/module/dm_snapshot/parameters/snapshot_cow_threshold
+	stomper --origin /dev/mapper/orig --snap /dev/mapper/s:rw --threads 6 --ops 300 --seed 5 --max-io 64K \
+		--align 512 --size 1M --equal-at-start
+	echo 0 >/sys/module/dm_snapshot/parameters/snapshot_cow_threshold
+	pattern write /dev/mapper/orig --start 4096 --sectors 100 --stamp 2
+	pattern verify /dev/mapper/s --start 4096
 }
