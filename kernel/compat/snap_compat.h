@@ -26,6 +26,17 @@ typedef fmode_t blk_mode_t;
 #define BLK_OPEN_WRITE FMODE_WRITE
 #endif
 
+/* 6.12 (or shortly before): an errno beside the device number. */
+static inline int snap_devt_from_path(const char *path, dev_t *devt)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	*devt = dm_get_dev_t(path);
+	return *devt ? 0 : -ENODEV;
+#else
+	return dm_devt_from_path(path, devt);
+#endif
+}
+
 /* 6.9: max_discard_sectors is derived from the limit of the hardware. */
 static inline void snap_limits_set_discard(struct queue_limits *limits,
 					   unsigned int granularity_bytes,

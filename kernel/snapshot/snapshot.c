@@ -32,6 +32,7 @@ static int open_devices(struct snapshot *snap, bool merging)
 	struct snap_args *args = &snap->args;
 	blk_mode_t origin_mode = BLK_OPEN_READ;
 	const char *fault;
+	dev_t cow_devt;
 	int r;
 
 	if (merging)
@@ -41,6 +42,20 @@ static int open_devices(struct snapshot *snap, bool merging)
 		ti->error = "Cannot get origin device";
 		return r;
 	}
+	r = snap_devt_from_path(args->cow_path, &cow_devt);
+	if (r) {
+		ti->error = "Cannot get COW device";
+		goto out_origin;
+	}
+	/*
+	 * Before the second is opened: opened again in another mode, a device gets a
+	 * new struct dm_dev, and the one we hold is freed.
+	 */
+	if (cow_devt == snap->origin_dev->bdev->bd_dev) {
+		ti->error = "COW device and origin must be different devices";
+		r = -EINVAL;
+		goto out_origin;
+	}
 	r = dm_get_device(ti, args->cow_path, dm_table_get_mode(ti->table),
 			  &snap->cow_dev);
 	if (r) {
@@ -48,10 +63,6 @@ static int open_devices(struct snapshot *snap, bool merging)
 		goto out_origin;
 	}
 	r = -EINVAL;
-	if (snap->cow_dev->bdev->bd_dev == snap->origin_dev->bdev->bd_dev) {
-		ti->error = "COW device and origin must be different devices";
-		goto out_cow;
-	}
 	if (args->chunk_sectors) {
 		fault = snap_chunk_sectors_fault(
 			args->chunk_sectors,

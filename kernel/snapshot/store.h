@@ -86,6 +86,12 @@ struct snap_store_type {
 	int (*merge_forget)(struct snap_store *store, u32 nr);
 
 	/*
+	 * Merging has ended and exceptions may be made again: no chunk above @highest
+	 * holds data. Locking as alloc().
+	 */
+	void (*merge_end)(struct snap_store *store, chunk_t highest);
+
+	/*
 	 * Writes that the store must not be used any more. The caller excludes
 	 * commit(). Sleeps for I/O.
 	 */

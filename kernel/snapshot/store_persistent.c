@@ -539,8 +539,6 @@ static u32 persistent_alloc(struct snap_store *store, u32 want, chunk_t *first)
 	nr = snap_area_alloc_run(&geo, &ps->next_free, ps->nr_handed_out, want,
 				 first);
 	ps->nr_handed_out += nr;
-	/* What a merge freed below is not used again before the next load. */
-	ps->merging = false;
 	return nr;
 }
 
@@ -727,6 +725,18 @@ static int persistent_merge_forget(struct snap_store *store, u32 nr)
 	return 0;
 }
 
+static void persistent_merge_end(struct snap_store *store, chunk_t highest)
+{
+	struct persistent_store *ps = to_persistent(store);
+
+	/*
+	 * Not by position: a store with holes has data above what the number of its
+	 * entries suggests.
+	 */
+	ps->merging = false;
+	ps->next_free = snap_data_chunk_from(&ps->geo, highest + 1);
+}
+
 static int persistent_invalidate(struct snap_store *store)
 {
 	return write_header(to_persistent(store), false);
@@ -756,6 +766,7 @@ const struct snap_store_type snap_store_persistent = {
 	.commit = persistent_commit,
 	.merge_peek = persistent_merge_peek,
 	.merge_forget = persistent_merge_forget,
+	.merge_end = persistent_merge_end,
 	.invalidate = persistent_invalidate,
 	.usage = persistent_usage,
 };

@@ -136,6 +136,21 @@ int snap_switch_check(struct snapshot *snap)
 	return r;
 }
 
+/* The highest chunk of the COW device that an exception names, at least 1. */
+static chunk_t highest_target(const struct snap_index *index)
+{
+	struct snap_run run;
+	chunk_t highest = 1;
+	chunk_t from = 0;
+
+	while (snap_index_next(index, from, &run)) {
+		from = run.old_chunk + run.nr_chunks;
+		highest = max(highest, run.new_chunk + run.nr_chunks - 1);
+		cond_resched();
+	}
+	return highest;
+}
+
 /*
  * Store, index and health change sides. The source stays behind empty and
  * invalid.
@@ -161,6 +176,9 @@ static void take_over(struct snapshot *snap, struct snapshot *src)
 	/* An invalid snapshot shows nothing any more, and merges as an empty one. */
 	if (health == SNAP_INVALID)
 		snap_nodes_free_index(&index);
+
+	if (src->merge && !snap->merge)
+		store->type->merge_end(store, highest_target(&index));
 
 	write_lock(&snap->lock);
 	snap->store = store;
