@@ -41,9 +41,11 @@ make_devices() {
 }
 
 # usage: start_snap CHUNK_SECTORS [TYPE]
+# The origin comes last: the kernel's module looks only when it is resumed at which
+# chunk size it must cut writes.
 start_snap() {
-	snap_origin origin /dev/test/origin
 	snap_create snap /dev/test/origin /dev/mapper/cow "${2:-P}" "$1"
+	snap_origin origin /dev/test/origin
 }
 
 # usage: stomp [OPTION]...
