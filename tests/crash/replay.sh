@@ -6,7 +6,7 @@
 # writes that were not flushed yet lost or torn. Each state is compared with
 # what had been acknowledged; some are given to the kernel, too.
 #
-# selection: 6.1 debug
+# selection: 6.1
 
 # shellcheck source=tests/lib/stores.sh
 . "$VM_REPO/tests/lib/stores.sh"
@@ -58,10 +58,10 @@ create_snapshots() {
 
 test_first_writes_survive_a_crash_behind_every_write() {
 	local entries seed=0 i
-	drive_first_writes 16
-	check_sweep 1000 --points-only --drops 2
+	drive_first_writes 10
+	check_sweep 2000 --drops 2
 
-	for entries in $(points_behind plan: 3); do
+	for entries in $(writes_behind plan: 3); do
 		after_crash "$entries" $seed
 		snap_origin origin /dev/mapper/base
 		create_snapshots
@@ -84,9 +84,9 @@ test_first_writes_survive_a_crash_behind_every_write() {
 test_a_merge_survives_a_crash_behind_every_write() {
 	local entries seed=0 shown
 	drive_merge 10 10
-	check_sweep 1000 --points-only --drops 2
+	check_sweep 2000 --drops 2
 
-	for entries in $(points_behind merging= 3); do
+	for entries in $(writes_behind merging= 3); do
 		after_crash "$entries" $seed
 		# The other snapshot first: the merge writes to its origin.
 		snap_create snap1 /dev/mapper/base /dev/mapper/cow1 P 8

@@ -94,12 +94,12 @@ drive_merge() {
 # usage: sweep [OPTION]..., fails when a state that a crash could leave is wrong
 sweep() { crashcheck sweep /dev/test/log "${areas[@]}" "$@"; }
 
-# Counts of entries that lead to so many points of the log, evenly spread over
-# those behind the mark (a regular expression).
-# usage: points_behind MARK HOW_MANY
-points_behind() {
-	logreplay points /dev/test/log | awk -v mark="$1" -v want="$2" '
+# Numbers of entries to replay, so that a write is the last of them; evenly spread
+# over those behind the mark (a regular expression).
+# usage: writes_behind MARK HOW_MANY
+writes_behind() {
+	logreplay list /dev/test/log | awk -v mark="$1" -v want="$2" '
 		$0 ~ mark { on = 1 }
-		on { at[nr++] = $1 }
+		on && $3 > 0 { at[nr++] = $1 + 1 }
 		END { for (i = 0; i < want; i++) print at[int(nr * (2 * i + 1) / (2 * want))] }'
 }
