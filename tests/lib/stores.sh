@@ -18,6 +18,11 @@ make_origin() {
 make_snap() {
 	dev "$1-cow" "$4"
 	dm_create "$1" "0 ${5:-$(sectors /dev/test/origin)} snapshot /dev/test/origin /dev/test/$1-cow $2 $3"
+	# The kernel's own module learns of the chunk size only then.
+	if [[ $VM_MODULE == intree ]]; then
+		dm_suspend origin
+		dm_resume origin
+	fi
 }
 
 
