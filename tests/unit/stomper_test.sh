@@ -115,8 +115,8 @@ it_device_that_fails_is_dropped_only_where_allowed() {
 killed_run() { # a run with a journal, killed while it works
 	make_files
 	stomper "${devices[@]}" --seconds 60 --journal journal --fua-every 30 --flush-every 20 "$@" >/dev/null 2>&1 &
-	local pid=$! tries
-	for tries in $(seq 200); do
+	local pid=$!
+	for _ in $(seq 200); do
 		[[ $(stat -c %s journal 2>/dev/null || echo 0) -gt 100000 ]] && break
 		sleep 0.05
 	done
