@@ -59,7 +59,7 @@ create_snapshots() {
 test_first_writes_survive_a_crash_behind_every_write() {
 	local entries seed=0 i
 	drive_first_writes 10
-	check_sweep 2000 --drops 2
+	check_sweep 1000 --drops 2
 
 	for entries in $(writes_behind plan: 3); do
 		after_crash "$entries" $seed
@@ -84,7 +84,7 @@ test_first_writes_survive_a_crash_behind_every_write() {
 test_a_merge_survives_a_crash_behind_every_write() {
 	local entries seed=0 shown
 	drive_merge 10 10
-	check_sweep 2000 --drops 2
+	check_sweep 1000 --drops 2
 
 	for entries in $(writes_behind merging= 3); do
 		after_crash "$entries" $seed
