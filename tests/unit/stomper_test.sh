@@ -40,8 +40,8 @@ it_zeroes_and_discards_are_modelled() {
 it_a_byte_that_changes_under_load_is_noticed() {
 	make_files
 	stomper "${devices[@]}" --seconds 60 >out 2>&1 &
-	local pid=$! tries
-	for tries in $(seq 100); do # until the load runs
+	local pid=$!
+	for _ in $(seq 100); do # until the load runs
 		[[ $(pattern verify origin | tail -n 1) == *"sectors are wrong"* ]] && break
 		sleep 0.05
 	done
