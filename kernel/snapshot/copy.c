@@ -11,17 +11,27 @@ static sector_t source_sector(const struct snap_pending *p)
 	return snap_chunk_to_sector(p->snap, p->run.old_chunk);
 }
 
+sector_t snap_clip_run(const struct snapshot *snap, sector_t origin_sectors,
+		       sector_t first, u64 nr_chunks)
+{
+	sector_t block = bdev_logical_block_size(snap_cow_bdev(snap)) >>
+			 SECTOR_SHIFT;
+	sector_t count = snap_chunk_to_sector(snap, nr_chunks);
+
+	if (first >= origin_sectors)
+		return 0;
+	count = min(count, origin_sectors - first);
+	if (count & (block - 1) && first < snap->sectors)
+		count = min(count, snap->sectors - first);
+	return count;
+}
+
 /* The last chunk of an origin may be partial. */
 static sector_t source_count(const struct snap_origin *origin,
 			     const struct snap_pending *p)
 {
-	sector_t size = bdev_nr_sectors(origin->bdev);
-	sector_t first = source_sector(p);
-
-	if (first >= size)
-		return 0;
-	return min_t(sector_t, snap_chunk_to_sector(p->snap, p->run.nr_chunks),
-		     size - first);
+	return snap_clip_run(p->snap, bdev_nr_sectors(origin->bdev),
+			     source_sector(p), p->run.nr_chunks);
 }
 
 static int by_source(void *priv, const struct list_head *a,

@@ -7,9 +7,18 @@
 #include <linux/list.h>
 
 struct snap_origin;
+struct snapshot;
 
 /* What one kcopyd job takes. */
 #define SNAP_COPY_MAX_DESTINATIONS DM_KCOPYD_MAX_REGIONS
+
+/*
+ * How many sectors of a run at sector @first exist on an origin of
+ * @origin_sectors. Where that is no multiple of the COW device's blocks, the
+ * sectors that the snapshot does not show are left out.
+ */
+sector_t snap_clip_run(const struct snapshot *snap, sector_t origin_sectors,
+		       sector_t first, u64 nr_chunks);
 
 /*
  * Starts the copies of the pending runs on @runs (linked by ->start), which all

@@ -8,6 +8,7 @@
 #include <linux/dm-kcopyd.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include "copy.h"
 #include "merge.h"
 #include "meta_io.h"
 #include "nodes.h"
@@ -267,9 +268,10 @@ static int copy(struct snap_merge *merge)
 			.sector = run_sector(merge, i),
 		};
 
-		if (to.sector >= size)
+		to.count = snap_clip_run(snap, size, to.sector,
+					 merge->runs[i].nr_chunks);
+		if (!to.count)
 			continue;
-		to.count = min(run_sectors(merge, i), size - to.sector);
 		from.count = to.count;
 		wait_event(merge->copied,
 			   atomic_read(&merge->nr_copies) < MAX_COPIES);
@@ -402,7 +404,8 @@ void snap_merge_release(struct snap_merge *merge, enum snap_merge_hold why)
 
 void snap_merge_take_over(struct snap_merge *to, struct snap_merge *from)
 {
-	to->failed = from->failed;
+	/* A new table may try again what failed, unless it is unknown what is on disk. */
+	to->failed = from->limbo;
 	to->limbo = from->limbo;
 	to->done = from->done;
 	swap(to->runs, from->runs);

@@ -122,6 +122,12 @@ static int merge_map(struct dm_target *ti, struct bio *bio)
 
 	snap_bio_of(bio)->tracked = false;
 	snap_bio_of(bio)->full = NULL;
+	/*
+	 * Without the exceptions that it was to take over it does not know what the
+	 * volume looks like; nor does one that gave them away.
+	 */
+	if (READ_ONCE(snap->role) == SNAP_ROLE_SPENT)
+		return DM_MAPIO_KILL;
 	if (bio->bi_opf & REQ_PREFLUSH) {
 		if (dm_bio_get_target_bio_nr(bio))
 			bio_set_dev(bio, snap_cow_bdev(snap));

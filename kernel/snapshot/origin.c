@@ -114,7 +114,9 @@ static void begin_missing_in(struct snapshot *snap, sector_t sector,
 {
 	struct chunk_range range, hole;
 
-	if (!range_of(snap, sector, nr_sectors, &range))
+	/* Most snapshots have it already; they are not worth an exclusive lock. */
+	if (preserved_in(snap, sector, nr_sectors) ||
+	    !range_of(snap, sector, nr_sectors, &range))
 		return;
 	write_lock(&snap->lock);
 	while (snap->health < SNAP_INVALIDATING &&
@@ -159,7 +161,8 @@ static enum wait_result wait_in(struct snapshot *snap, struct bio *bio)
 	struct chunk_range range, hole;
 	struct snap_pending *p;
 
-	if (!range_of(snap, bio->bi_iter.bi_sector, bio_sectors(bio), &range))
+	if (preserved_in(snap, bio->bi_iter.bi_sector, bio_sectors(bio)) ||
+	    !range_of(snap, bio->bi_iter.bi_sector, bio_sectors(bio), &range))
 		return WAIT_NOT_NEEDED;
 	write_lock(&snap->lock);
 	if (snap->health == SNAP_INVALIDATING) {
@@ -282,6 +285,7 @@ struct snap_origin *snap_origin_create(struct block_device *bdev)
 	INIT_LIST_HEAD(&origin->heads);
 	INIT_LIST_HEAD(&origin->snapshots);
 	init_waitqueue_head(&origin->settled);
+	init_waitqueue_head(&origin->switched);
 	spin_lock_init(&origin->deferred_lock);
 	bio_list_init(&origin->deferred);
 	INIT_WORK(&origin->work, deferred_work);

@@ -23,7 +23,9 @@ struct snap_origin {
 	struct list_head list;
 	unsigned int nr_users;
 	struct list_head heads;	  /* struct snap_head */
-	struct snapshot *merging; /* merges, or merged, into this origin */
+	struct snapshot *merging; /* merges, will merge or merged into this origin */
+	bool switching; /* a snapshot comes alive: no head may start meanwhile */
+	wait_queue_head_t switched;
 
 	/*
 	 * Live snapshots in which writes must preserve. Changed under

@@ -60,6 +60,12 @@ static void origin_dtr(struct dm_target *ti)
 	kfree(ot);
 }
 
+/*
+ * What is longer (a discard may be) is preserved piece by piece: a bio looks again
+ * at its whole range each time it is woken.
+ */
+#define MAX_WRITE_SECTORS ((16U << 20) >> SECTOR_SHIFT)
+
 static int origin_map(struct dm_target *ti, struct bio *bio)
 {
 	struct origin_target *ot = ti->private;
@@ -67,6 +73,8 @@ static int origin_map(struct dm_target *ti, struct bio *bio)
 	bio_set_dev(bio, ot->dev->bdev);
 	if (bio->bi_opf & REQ_PREFLUSH || bio_data_dir(bio) != WRITE)
 		return DM_MAPIO_REMAPPED;
+	if (bio_sectors(bio) > MAX_WRITE_SECTORS)
+		dm_accept_partial_bio(bio, MAX_WRITE_SECTORS);
 	return snap_origin_admit(ot->origin, bio) ? DM_MAPIO_REMAPPED :
 						    DM_MAPIO_SUBMITTED;
 }
@@ -74,9 +82,17 @@ static int origin_map(struct dm_target *ti, struct bio *bio)
 static void origin_resume(struct dm_target *ti)
 {
 	struct origin_target *ot = ti->private;
+	struct snap_origin *origin = ot->origin;
 
+	mutex_lock(&snap_registry_lock);
+	while (origin->switching) {
+		mutex_unlock(&snap_registry_lock);
+		wait_event(origin->switched, !READ_ONCE(origin->switching));
+		mutex_lock(&snap_registry_lock);
+	}
 	snap_registry_add_head(ot->origin, &ot->head,
 			       dm_table_get_md(ti->table));
+	mutex_unlock(&snap_registry_lock);
 }
 
 static void origin_status(struct dm_target *ti, status_type_t type,

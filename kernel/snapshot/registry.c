@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The origins in use, and the snapshots by COW device. */
+#include <linux/sched/mm.h>
+#include <linux/wait.h>
 #include "merge.h"
 #include "origin.h"
 #include "registry.h"
@@ -14,8 +16,11 @@ static LIST_HEAD(snapshots);
 struct snap_origin *snap_registry_get_origin(struct block_device *bdev)
 {
 	struct snap_origin *origin;
+	unsigned int noio;
 
 	mutex_lock(&snap_registry_lock);
+	/* A device that is suspended may need this lock to be resumed. */
+	noio = memalloc_noio_save();
 	list_for_each_entry(origin, &origins, list)
 		if (origin->devt == bdev->bd_dev)
 			goto out;
@@ -25,6 +30,7 @@ struct snap_origin *snap_registry_get_origin(struct block_device *bdev)
 out:
 	if (!IS_ERR(origin))
 		origin->nr_users++;
+	memalloc_noio_restore(noio);
 	mutex_unlock(&snap_registry_lock);
 	return origin;
 }
@@ -102,16 +108,40 @@ int snap_registry_enter(struct snapshot *snap, char **error)
 		snap->peer = src;
 		src->peer = snap;
 	}
+	/* From now on it is the one; a source that merges stays it until then. */
+	if (snap->merge && !snap->origin->merging)
+		snap->origin->merging = snap;
 	list_add_tail(&snap->registered, &snapshots);
 out:
 	mutex_unlock(&snap_registry_lock);
 	return r;
 }
 
-void snap_registry_leave(struct snapshot *snap)
+static DECLARE_WAIT_QUEUE_HEAD(taken_wait);
+
+void snap_registry_lock_untaken(struct snapshot *snap)
 {
 	mutex_lock(&snap_registry_lock);
+	while (snap->being_taken) {
+		mutex_unlock(&snap_registry_lock);
+		wait_event(taken_wait, !READ_ONCE(snap->being_taken));
+		mutex_lock(&snap_registry_lock);
+	}
+}
+
+void snap_registry_taken(struct snapshot *snap)
+{
+	lockdep_assert_held(&snap_registry_lock);
+	WRITE_ONCE(snap->being_taken, false);
+	wake_up_all(&taken_wait);
+}
+
+void snap_registry_leave(struct snapshot *snap)
+{
+	snap_registry_lock_untaken(snap);
 	list_del(&snap->registered);
+	if (snap->origin->merging == snap)
+		snap->origin->merging = NULL;
 	if (snap->peer) {
 		snap->peer->peer = NULL;
 		snap->peer = NULL;
@@ -122,12 +152,11 @@ void snap_registry_leave(struct snapshot *snap)
 void snap_registry_add_head(struct snap_origin *origin, struct snap_head *head,
 			    struct mapped_device *md)
 {
-	mutex_lock(&snap_registry_lock);
+	lockdep_assert_held(&snap_registry_lock);
 	if (list_empty(&head->list)) {
 		head->md = md;
 		list_add_tail(&head->list, &origin->heads);
 	}
-	mutex_unlock(&snap_registry_lock);
 }
 
 void snap_registry_del_head(struct snap_head *head)

@@ -35,7 +35,18 @@ int snap_registry_enter(struct snapshot *snap, char **error);
 /* Mirror of enter. A snapshot that waited for this one is left without source. */
 void snap_registry_leave(struct snapshot *snap);
 
-/* A head starts or ends playing the origin. Idempotent. */
+/*
+ * Takes snap_registry_lock at a moment at which nobody is taking over the
+ * exceptions of @snap; being_taken is set with the lock held, and cleared by
+ * snap_registry_taken().
+ */
+void snap_registry_lock_untaken(struct snapshot *snap);
+void snap_registry_taken(struct snapshot *snap);
+
+/*
+ * A head starts or ends playing the origin. Idempotent. Adding is done with
+ * snap_registry_lock held.
+ */
 void snap_registry_add_head(struct snap_origin *origin, struct snap_head *head,
 			    struct mapped_device *md);
 void snap_registry_del_head(struct snap_head *head);

@@ -64,6 +64,7 @@ struct snapshot {
 	struct rb_root pending;
 	struct list_head fifo;
 	unsigned int nr_pending;
+	sector_t pending_sectors;
 	struct bio_list invalidating_bios; /* origin bios: wait for valid 0 */
 	struct bio_list deferred_bios;	   /* own bios, each inside one chunk */
 	bool event_due;
@@ -86,6 +87,7 @@ struct snapshot {
 	struct snapshot *peer; /* the other side of a handover to come */
 	bool resumed;	       /* was active once */
 	bool suspended;
+	bool being_taken; /* ->peer is taking over: neither resume nor destroy */
 
 	struct list_head on_origin; /* origin->snapshots: RCU */
 	struct snap_merge *merge;   /* of a snapshot-merge target */

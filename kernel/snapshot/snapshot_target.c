@@ -19,6 +19,8 @@ MODULE_PARM_DESC(snapshot_cow_threshold,
  * its own.
  */
 #define MAX_RUN_SECTORS ((16U << 20) >> SECTOR_SHIFT)
+/* What may be under way in runs, whose pages kcopyd holds: one run always may. */
+#define MAX_PENDING_SECTORS ((64U << 20) >> SECTOR_SHIFT)
 
 int snapshot_begin_run(struct snapshot *snap, chunk_t old_chunk, u64 want,
 		       struct snap_pending **result)
@@ -29,6 +31,8 @@ int snapshot_begin_run(struct snapshot *snap, chunk_t old_chunk, u64 want,
 
 	lockdep_assert_held_write(&snap->lock);
 	if (snap->nr_pending >= max(READ_ONCE(snapshot_cow_threshold), 1U))
+		return -EAGAIN;
+	if (snap->pending_sectors >= MAX_PENDING_SECTORS)
 		return -EAGAIN;
 	p = snap_pending_alloc(snap);
 	if (!p)
@@ -44,6 +48,7 @@ int snapshot_begin_run(struct snapshot *snap, chunk_t old_chunk, u64 want,
 	snap_pending_insert(snap, p);
 	list_add_tail(&p->list, &snap->fifo);
 	snap->nr_pending++;
+	snap->pending_sectors += snap_chunk_to_sector(snap, nr);
 	atomic_inc(&snap->origin->nr_pending);
 	*result = p;
 	return 0;
@@ -250,6 +255,9 @@ static int route_discard(struct snapshot *snap, struct bio *bio)
 	struct snap_run run;
 	bool mapped, good;
 
+	/* Neither half of a discard may touch the origin for a lost snapshot. */
+	if (snap_health_of(snap) >= SNAP_INVALIDATING)
+		return DM_MAPIO_KILL;
 	if (dm_bio_get_target_bio_nr(bio)) {
 		bio_set_dev(bio, snap->origin_dev->bdev);
 		return DM_MAPIO_REMAPPED;

@@ -46,6 +46,7 @@ struct persistent_store {
 	u32 written;  /* of these, how many are on disk */
 	bool stale;   /* something behind the last entry is not zero on disk */
 	bool merging; /* entries were forgotten: usage is by position */
+	u64 nr_entries; /* on disk; one word, so that usage() never sees half */
 
 	u32 block_bytes;
 	u32 window_first;
@@ -247,6 +248,12 @@ static int loader_entry(struct loader *ld, u64 area, u32 entry,
 	return r;
 }
 
+static void publish_entries(struct persistent_store *ps)
+{
+	WRITE_ONCE(ps->nr_entries,
+		   ps->area * ps->geo.entries_per_area + ps->used);
+}
+
 static bool all_zero(const struct snap_entry_disk *entries, u32 nr)
 {
 	return !memchr_inv(entries, 0, nr * SNAP_ENTRY_BYTES);
@@ -280,6 +287,7 @@ static int loader_window(struct loader *ld, u64 area, u32 first,
 	ps->window_first = first;
 	ps->used = first + i;
 	ps->written = ps->used;
+	publish_entries(ps);
 	ps->stale = !all_zero(&entries[i], ps->window_entries - i);
 	memset(&entries[i], 0, (ps->window_entries - i) * SNAP_ENTRY_BYTES);
 	memcpy(ps->window, entries, ps->window_entries * SNAP_ENTRY_BYTES);
@@ -593,7 +601,7 @@ static void window_forward(struct persistent_store *ps)
 		ps->window_first = 0;
 		ps->used = 0;
 		ps->written = 0;
-		WRITE_ONCE(ps->area, ps->area + 1);
+		ps->area++;
 	}
 }
 
@@ -615,6 +623,7 @@ static int write_window(struct persistent_store *ps)
 		return r;
 
 	ps->written = ps->used;
+	publish_entries(ps);
 	window_forward(ps);
 	return 0;
 }
@@ -676,11 +685,11 @@ static int window_back(struct persistent_store *ps)
 	r = snap_meta_rw(&ps->io, REQ_OP_READ, entry_sector(ps, area, first),
 			 ps->window, ps->window_entries * SNAP_ENTRY_BYTES);
 	if (r) {
-		/* What is in memory is no longer what it was: read again next time. */
-		ps->window_first = used;
+		/* An empty window at the same place, as before; read again next time. */
+		memset(ps->window, 0, ps->window_entries * SNAP_ENTRY_BYTES);
 		return r;
 	}
-	WRITE_ONCE(ps->area, area);
+	ps->area = area;
 	ps->used = used;
 	ps->written = used;
 	ps->window_first = first;
@@ -695,8 +704,13 @@ static int persistent_merge_peek(struct snap_store *store,
 	int r;
 
 	r = window_back(ps);
-	if (r)
-		return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	if (r) {
+		/* Complete, also where chunks were handed out that no entry names. */
+		ps->merging = true;
+		return 0;
+	}
 	nr = min(max, ps->used - ps->window_first);
 	for (i = 0; i < nr; i++) {
 		u32 at = ps->used - nr + i - ps->window_first;
@@ -721,7 +735,8 @@ static int persistent_merge_forget(struct snap_store *store, u32 nr)
 	ps->used = left;
 	ps->written = left;
 	ps->merging = true;
-	ps->nr_handed_out = ps->area * ps->geo.entries_per_area + ps->used;
+	publish_entries(ps);
+	ps->nr_handed_out = ps->nr_entries;
 	return 0;
 }
 
@@ -745,12 +760,13 @@ static int persistent_invalidate(struct snap_store *store)
 static void persistent_usage(struct snap_store *store, struct snap_usage *usage)
 {
 	struct persistent_store *ps = to_persistent(store);
-	u64 area = READ_ONCE(ps->area);
+	u64 nr_entries = READ_ONCE(ps->nr_entries);
+	u64 area = nr_entries / ps->geo.entries_per_area;
 	chunk_t next_free = ps->next_free;
 
 	if (ps->merging)
 		next_free = snap_area_next_free(&ps->geo, area,
-						READ_ONCE(ps->used));
+						nr_entries % ps->geo.entries_per_area);
 	usage->allocated_sectors = chunk_sector(ps, next_free);
 	usage->total_sectors = bdev_nr_sectors(store->bdev);
 	usage->metadata_sectors = chunk_sector(ps, area + 2);

@@ -71,12 +71,16 @@ static unsigned int quiet_collect(struct quiet *quiet,
 	return added;
 }
 
-static void quiet_end(struct quiet *quiet)
+static void quiet_resume(const struct quiet *quiet)
 {
 	unsigned int i;
 
 	for (i = quiet->nr; i--;)
 		dm_internal_resume_fast(quiet->mds[i]);
+}
+
+static void quiet_put(struct quiet *quiet)
+{
 	while (quiet->nr)
 		dm_put(quiet->mds[--quiet->nr]);
 }
@@ -90,20 +94,18 @@ static void quiet_begin(struct quiet *quiet, struct snapshot *snap)
 	quiet->nr = 0;
 	mutex_lock(&snap_registry_lock);
 	while (quiet_collect(quiet, snap->origin, own)) {
-		struct quiet held = *quiet;
+		struct quiet late = *quiet;
 
 		mutex_unlock(&snap_registry_lock);
 		for (i = 0; i < quiet->nr; i++)
 			dm_internal_suspend_fast(quiet->mds[i]);
 		mutex_lock(&snap_registry_lock);
-		/* A head that came meanwhile: again from the start, with all. */
-		if (!quiet_collect(&held, snap->origin, own))
+		if (!quiet_collect(&late, snap->origin, own))
 			return;
+		/* A head came meanwhile: again from the start, with all. */
 		mutex_unlock(&snap_registry_lock);
-		for (i = quiet->nr; i--;)
-			dm_internal_resume_fast(quiet->mds[i]);
-		while (held.nr)
-			dm_put(held.mds[--held.nr]);
+		quiet_resume(quiet);
+		quiet_put(&late);
 		quiet->nr = 0;
 		mutex_lock(&snap_registry_lock);
 	}
@@ -153,7 +155,7 @@ static chunk_t highest_target(const struct snap_index *index)
 
 /*
  * Store, index and health change sides. The source stays behind empty and
- * invalid.
+ * invalid. snap_registry_lock is dropped while its last I/O ends.
  */
 static void take_over(struct snapshot *snap, struct snapshot *src)
 {
@@ -161,8 +163,12 @@ static void take_over(struct snapshot *snap, struct snapshot *src)
 	struct snap_store *store;
 	enum snap_health health;
 
+	/* Keeps it where it is: neither resumed nor destroyed. */
+	WRITE_ONCE(src->being_taken, true);
 	snapshot_leave_origin(src);
+	mutex_unlock(&snap_registry_lock);
 	snapshot_rest(src);
+	mutex_lock(&snap_registry_lock);
 
 	write_lock(&src->lock);
 	store = src->store;
@@ -189,67 +195,112 @@ static void take_over(struct snapshot *snap, struct snapshot *src)
 
 	if (snap->merge && src->merge)
 		snap_merge_take_over(snap->merge, src->merge);
-	src->role = SNAP_ROLE_SPENT;
+	WRITE_ONCE(src->role, SNAP_ROLE_SPENT);
 	src->peer = NULL;
 	snap->peer = NULL;
 	WRITE_ONCE(snap->role, SNAP_ROLE_OWNER);
+	snap_registry_taken(src);
 }
 
-/* Its source went away before it could take over. */
+/* It could not take over: it has no exceptions, and must not pretend to. */
 static void lose(struct snapshot *snap, const char *why)
 {
 	DMERR("%s: snapshot is invalid: %s; remove this table and load it again",
 	      dm_table_device_name(snap->ti->table), why);
-	write_lock(&snap->lock);
-	WRITE_ONCE(snap->health, SNAP_INVALID);
-	write_unlock(&snap->lock);
 	if (snap->peer) {
 		snap->peer->peer = NULL;
 		snap->peer = NULL;
 	}
+	if (snap->origin->merging == snap)
+		snap->origin->merging = NULL;
 	WRITE_ONCE(snap->role, SNAP_ROLE_SPENT);
+	write_lock(&snap->lock);
+	WRITE_ONCE(snap->health, SNAP_INVALID);
+	snap->event_due = true;
+	write_unlock(&snap->lock);
+	snap_worker_kick(snap);
 }
 
-/* The head stands still, snap_registry_lock is held. */
+/* The heads stand still, snap_registry_lock is held. */
 static void come_alive(struct snapshot *snap)
 {
 	snap->sectors = dm_table_get_size(snap->ti->table);
 	if (snap->role == SNAP_ROLE_WAITING) {
 		if (!snap->peer)
 			lose(snap, "the table whose exceptions it was to take over is gone");
-		else if (!READ_ONCE(snap->peer->suspended))
+		else if (!snap->peer->suspended)
 			lose(snap, "the table whose exceptions it was to take over was resumed");
 		else
 			take_over(snap, snap->peer);
 	}
-	if (snap->merge)
-		snap->origin->merging = snap;
-	else if (snap_health_of(snap) != SNAP_INVALID)
-		list_add_tail_rcu(&snap->on_origin, &snap->origin->snapshots);
 	snap->resumed = true;
+	if (snap->role != SNAP_ROLE_OWNER)
+		return;
+	if (snap->merge) {
+		snap->origin->merging = snap;
+		snap_registry_add_head(snap->origin, &snap->head,
+				       dm_table_get_md(snap->ti->table));
+	} else if (snap_health_of(snap) != SNAP_INVALID) {
+		list_add_tail_rcu(&snap->on_origin, &snap->origin->snapshots);
+	}
+}
+
+/*
+ * The merge that must stand still for the switch: its copies are writes to the
+ * origin that no suspend of a head stops. Its device is among the quiet ones,
+ * so it cannot go away.
+ */
+static struct snapshot *merge_to_hold(struct snapshot *snap)
+{
+	struct snapshot *merging = snap->origin->merging;
+
+	if (!merging || merging == snap || merging == snap->peer ||
+	    !merging->resumed)
+		return NULL;
+	return merging;
+}
+
+/*
+ * The first resume: the heads and the merge of the origin stand still for it.
+ * ->switching keeps further heads from starting while the lock is open.
+ */
+static void first_resume(struct snapshot *snap)
+{
+	struct snap_origin *origin = snap->origin;
+	struct snapshot *merging;
+	struct quiet quiet;
+
+	for (;;) {
+		quiet_begin(&quiet, snap);
+		if (!origin->switching)
+			break;
+		mutex_unlock(&snap_registry_lock);
+		quiet_resume(&quiet);
+		quiet_put(&quiet);
+		wait_event(origin->switched, !READ_ONCE(origin->switching));
+	}
+	WRITE_ONCE(origin->switching, true);
+	merging = merge_to_hold(snap);
+	if (merging) {
+		mutex_unlock(&snap_registry_lock);
+		snap_merge_hold(merging->merge, SNAP_MERGE_HOLD_SWITCH);
+		mutex_lock(&snap_registry_lock);
+	}
+	come_alive(snap);
+	WRITE_ONCE(origin->switching, false);
+	wake_up_all(&origin->switched);
+	mutex_unlock(&snap_registry_lock);
+	if (merging)
+		snap_merge_release(merging->merge, SNAP_MERGE_HOLD_SWITCH);
+	quiet_resume(&quiet);
+	quiet_put(&quiet);
 }
 
 void snap_switch_resume(struct snapshot *snap)
 {
-	struct snapshot *merging;
-	struct quiet quiet;
-
-	if (!snap->resumed) {
-		quiet_begin(&quiet, snap);
-		/* A merge writes to the origin, and no suspend of a head stops it. */
-		merging = snap->origin->merging;
-		if (merging == snap->peer)
-			merging = NULL;
-		if (merging)
-			snap_merge_hold(merging->merge, SNAP_MERGE_HOLD_SWITCH);
-		come_alive(snap);
-		if (merging)
-			snap_merge_release(merging->merge, SNAP_MERGE_HOLD_SWITCH);
-		mutex_unlock(&snap_registry_lock);
-		quiet_end(&quiet);
-	}
-	if (snap->merge)
-		snap_registry_add_head(snap->origin, &snap->head,
-				       dm_table_get_md(snap->ti->table));
+	if (!snap->resumed)
+		first_resume(snap);
+	snap_registry_lock_untaken(snap);
 	WRITE_ONCE(snap->suspended, false);
+	mutex_unlock(&snap_registry_lock);
 }

@@ -93,6 +93,7 @@ static void finish(struct snapshot *snap, struct snap_pending *p,
 	rb_erase(&p->node, &snap->pending);
 	origin_bios = p->origin_bios;
 	snap_bios = p->snap_bios;
+	snap->pending_sectors -= snap_chunk_to_sector(snap, p->run.nr_chunks);
 	idle = !--snap->nr_pending;
 	write_unlock(&snap->lock);
 	mempool_free(p, &snap->pending_pool);
