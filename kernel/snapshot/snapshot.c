@@ -114,7 +114,12 @@ static int create_store(struct snapshot *snap)
 		.chunk_sectors = snap->args.chunk_sectors,
 		.origin_block_bytes =
 			bdev_logical_block_size(snap->origin_dev->bdev),
-		.origin_sectors = bdev_nr_sectors(snap->origin_dev->bdev),
+		/*
+		 * LVM2 loads this table before the origin's own is live: the origin has
+		 * no size yet then.
+		 */
+		.origin_sectors = max(bdev_nr_sectors(snap->origin_dev->bdev),
+				      snap->ti->begin + snap->ti->len),
 	};
 
 	return snap->args.store_type->create(&params, &snap->store,
