@@ -25,6 +25,8 @@ lv_gone() { ! run_lvm lvs "$1"; }
 make_volume() {
 	dev pv0 128
 	dev pv1 96
+	# Without udev nobody removes the links of a test before.
+	rm -rf /dev/vg
 	run_lvm vgcreate -y vg "$(readlink -f /dev/test/pv0)" "$(readlink -f /dev/test/pv1)"
 	run_lvm lvcreate -y -n vol -L 64M vg
 	case $1 in
