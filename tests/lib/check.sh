@@ -15,6 +15,7 @@ skip() {
 
 # usage: fail MESSAGE...
 fail() {
+	{ set +x; } 2>/dev/null
 	local i
 	echo "FAILED: $*"
 	for ((i = 1; i < ${#FUNCNAME[@]} - 1; i++)); do
@@ -62,6 +63,8 @@ check_fails() {
 # be a function.
 # usage: wait_for [-t SECONDS] COMMAND [ARGUMENT]...
 wait_for() {
+	# Its trace would only say how often it looked.
+	{ local -; set +x; } 2>/dev/null
 	local limit=30 deadline
 	if [[ $1 == -t ]]; then
 		limit=$2
