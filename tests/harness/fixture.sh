@@ -53,6 +53,8 @@ test_pass_and_leave_everything_behind() {
 	truncate -s 10M "$TEST_DIR/fs/image"
 	losetup -f "$TEST_DIR/fs/image"
 	setsid sleep 1000 >"$TEST_DIR/fs/open" &
+	truncate -s 10M "$TEST_DIR/other"
+	dm_linear over "$(losetup -f --show "$TEST_DIR/other")"
 	dm_suspend origin
 }
 
