@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-full test bench vm-shell module sparse style debug-kernel \
+.PHONY: help setup demo check check-full test bench vm-shell module userspace sparse style debug-kernel \
 	install uninstall dkms-source dkms-install dkms-uninstall clean
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
@@ -43,6 +43,11 @@ vm-shell: setup ## A shell in a VM with the module loaded
 
 module: setup ## Build the module for KERNEL into build/kernel/
 	@tests/vm/build-module $(KERNEL)
+
+userspace: setup ## Build the control plane into build/userspace/
+	@mkdir -p build/userspace
+	@cmake -S userspace -B build/userspace -G Ninja >build/userspace/cmake.log || { cat build/userspace/cmake.log; exit 1; }
+	@cmake --build build/userspace -j 2
 
 sparse: setup ## Check the module's sources with sparse
 	@tests/vm/sparse 6.12

@@ -15,6 +15,9 @@ packages=(
 	dmsetup lvm2 fio e2fsprogs xfsprogs util-linux procps psmisc gawk findutils diffutils file
 	# the kernel with KASAN and lockdep
 	linux-source-6.12
+	# the control plane
+	cmake ninja-build libboost-dev libcli11-dev nlohmann-json3-dev libtomlplusplus-dev libspdlog-dev libfmt-dev
+	libsystemd-dev libkmod-dev libnl-3-dev libnl-genl-3-dev libsqlite3-dev
 	# test programs and checks
 	libboost-test-dev libdevmapper-dev linux-libc-dev pkg-config clang shellcheck git ca-certificates
 )

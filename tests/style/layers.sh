@@ -86,6 +86,32 @@ found=$(code kernel/snapshot/*.[ch] | grep -E '#[ \t]*include[ \t]*"[^"]*_target
 found=$(code kernel/**/*.[ch] | grep -E 'LINUX_VERSION_CODE|KERNEL_VERSION|linux/version\.h' | grep -v '^kernel/compat/')
 [[ -z $found ]] || complain "a kernel's version outside of compat" "$found"
 
+# The control plane: base <- dm, genl, store <- engine <- ipc <- cli | daemon.
+declare -A below=([base]=''
+	[dm]='base' [genl]='base' [store]='base' [engine]='base dm genl store'
+	[ipc]='base engine' [cli]='base engine ipc' [daemon]='base dm genl engine ipc')
+for folder in "${!below[@]}"; do
+	allowed="($folder ${below[$folder]})"
+	allowed=$(sed 's/ *)/)/; s/  */|/g' <<<"$allowed")
+	found=$(code userspace/"$folder"/*.{cc,h} | grep -E '#[ \t]*include[ \t]*"(base|dm|genl|store|engine|ipc|cli|daemon)/' |
+		grep -vE "#[ \t]*include[ \t]*\"$allowed/")
+	[[ -z $found ]] || complain "$folder includes what is above or beside it" "$found"
+done
+
+# usage: only_in REGEX-OF-A-HEADER FOLDERS...
+only_in() {
+	local rest
+	rest=$(IFS='|' && echo "${*:2}")
+	found=$(code userspace/**/*.{cc,h} | grep -E "#[ \t]*include[ \t]*[<\"]$1" | grep -vE "^userspace/($rest)/")
+	[[ -z $found ]] || complain "<$1> outside of userspace/$rest" "$found"
+}
+only_in 'libdevmapper\.h' dm
+only_in 'linux/dm-ioctl\.h' dm
+only_in 'netlink/' genl
+only_in '(kernel/|uapi/|core/)?snap_' store genl
+only_in 'sqlite3\.h' engine
+only_in 'toml' base
+
 # A bug in us must not take the machine down.
 found=$(code kernel/**/*.[ch] | grep -E '\b(BUG|BUG_ON|panic)[ \t]*\(')
 [[ -z $found ]] || complain "BUG_ON in the kernel half" "$found"
