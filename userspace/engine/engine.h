@@ -229,6 +229,11 @@ public:
 	// Runs to the end, or undoes and throws.
 	virtual Outcome apply(Plan& plan) = 0;
 
+	// Before local file systems are mounted: brings up what the registry knows and
+	// the kernel does not have yet, and goes on with merges. Does what it can; the
+	// answer says what came up and what could not.
+	[[nodiscard]] virtual std::vector<Finding> activate_all() = 0;
+
 	// Called for everything that happens, from poll() and apply().
 	virtual void on_event(std::function<void(const Event&)> listener) = 0;
 
