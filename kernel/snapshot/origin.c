@@ -290,7 +290,8 @@ struct snap_origin *snap_origin_create(struct block_device *bdev)
 	bio_list_init(&origin->deferred);
 	INIT_WORK(&origin->work, deferred_work);
 
-	origin->wq = alloc_workqueue("snap_origin_%pg", WQ_MEM_RECLAIM, 0, bdev);
+	origin->wq = alloc_workqueue("snap_origin_%pg",
+				     WQ_MEM_RECLAIM | WQ_UNBOUND, 0, bdev);
 	if (!origin->wq)
 		goto out_free;
 	origin->kcopyd = dm_kcopyd_client_create(&dm_kcopyd_throttle);

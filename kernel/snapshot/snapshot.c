@@ -135,7 +135,7 @@ static int create_pools(struct snapshot *snap)
 	r = snap_pending_pool_init(&snap->pending_pool);
 	if (r)
 		goto out_nodes;
-	snap->wq = alloc_workqueue("snap_%s", WQ_MEM_RECLAIM, 0,
+	snap->wq = alloc_workqueue("snap_%s", WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
 				   snap->cow_dev->name);
 	if (!snap->wq) {
 		r = -ENOMEM;

@@ -71,6 +71,13 @@ struct snapshot {
 
 	struct snap_tracked tracked;
 
+	/*
+	 * Runs whose data is on its way to the COW device, and runs whose data is
+	 * there but not committed: see snap_pending_copied().
+	 */
+	atomic_t nr_copying;
+	atomic_t nr_copied;
+
 	/* The worker's own. */
 	struct workqueue_struct *wq;
 	struct work_struct work;

@@ -48,6 +48,7 @@ int snapshot_begin_run(struct snapshot *snap, chunk_t old_chunk, u64 want,
 	snap_pending_insert(snap, p);
 	list_add_tail(&p->list, &snap->fifo);
 	snap->nr_pending++;
+	atomic_inc(&snap->nr_copying);
 	snap->pending_sectors += snap_chunk_to_sector(snap, nr);
 	atomic_inc(&snap->origin->nr_pending);
 	*result = p;

@@ -21,6 +21,16 @@ void snap_worker_kick(struct snapshot *snap)
 	queue_work(snap->wq, &snap->work);
 }
 
+/*
+ * Group commit: a commit costs a flush, however many runs are in it. It begins
+ * when half of the runs under way are copied, so that copying the other half
+ * goes on beside it. The last copy always makes it due.
+ */
+static bool commit_is_due(struct snapshot *snap, int nr_copying)
+{
+	return !nr_copying || atomic_read(&snap->nr_copied) >= nr_copying;
+}
+
 void snap_pending_copied(struct snap_pending *p, blk_status_t status)
 {
 	struct snapshot *snap = p->snap;
@@ -32,7 +42,9 @@ void snap_pending_copied(struct snap_pending *p, blk_status_t status)
 	rcu_read_lock();
 	p->status = status;
 	smp_store_release(&p->copied, true);
-	snap_worker_kick(snap);
+	atomic_inc(&snap->nr_copied);
+	if (commit_is_due(snap, atomic_dec_return(&snap->nr_copying)))
+		snap_worker_kick(snap);
 	rcu_read_unlock();
 }
 
@@ -44,6 +56,8 @@ static bool take_batch(struct snapshot *snap, struct batch *batch)
 	INIT_LIST_HEAD(&batch->pending);
 	batch->runs = snap->batch_runs;
 	batch->nr_runs = 0;
+	if (!commit_is_due(snap, atomic_read(&snap->nr_copying)))
+		return false;
 	write_lock(&snap->lock);
 	while (nr < SNAP_BATCH_RUNS && !list_empty(&snap->fifo)) {
 		struct snap_pending *p = list_first_entry(&snap->fifo,
@@ -56,6 +70,7 @@ static bool take_batch(struct snapshot *snap, struct batch *batch)
 		nr++;
 	}
 	write_unlock(&snap->lock);
+	atomic_sub(nr, &snap->nr_copied);
 	return nr;
 }
 
