@@ -77,8 +77,8 @@ dkms-source:
 
 dkms-install: ## Hand the source to DKMS, build and install for KERNEL_RELEASE (root)
 	@$(MAKE) -s dkms-source
-	dkms add snapctl/$(VERSION) 2>/dev/null || dkms status snapctl/$(VERSION)
-	dkms install --force snapctl/$(VERSION) -k $(KERNEL_RELEASE)
+	dkms add snapctl/$(VERSION) $(DKMS_FLAGS) 2>/dev/null || dkms status snapctl/$(VERSION) $(DKMS_FLAGS)
+	dkms install --force snapctl/$(VERSION) -k $(KERNEL_RELEASE) $(DKMS_FLAGS)
 
 dkms-uninstall: ## Take it from DKMS again
 	dkms remove snapctl/$(VERSION) --all

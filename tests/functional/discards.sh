@@ -268,6 +268,7 @@ test_write_zeroes_of_a_merging_origin_last() {
 	pattern verify $o --start 1304
 }
 
+# selection: 6.1 debug
 test_mixed_load_with_discards_and_zeroes_is_exact() {
 	zeroing_devices
 	dev c2 8

@@ -34,6 +34,7 @@ test_three_snapshots_of_all_kinds_and_chunk_sizes_keep_the_origin() {
 	store_check /dev/test/second-cow 65536
 }
 
+# selection: 6.1 debug
 test_eight_snapshots_from_4k_to_512k_chunks_keep_the_origin() {
 	local i=0 chunk kinds=(P PO N) snaps=()
 	make_origin 16
@@ -63,6 +64,7 @@ test_snapshots_taken_one_after_the_other_keep_different_origins() {
 
 # ---- the stomper on everything ---------------------------------------------
 
+# selection: 6.1 debug
 test_writable_snapshots_and_their_origin_are_exact_under_mixed_load() {
 	make_origin 16
 	make_snap first P 32 24
@@ -144,6 +146,7 @@ stomp_with_threshold() {
 	store_check /dev/test/third-cow 32768
 }
 
+# selection: 6.1 debug
 test_load_goes_on_with_one_copy_under_way_at_a_time() { stomp_with_threshold 1; }
 test_load_goes_on_with_four_copies_under_way_at_a_time() { stomp_with_threshold 4; }
 
@@ -331,6 +334,7 @@ test_snapshot_writes_into_a_chunk_that_the_origin_copies_meet_it_there() {
 	pattern verify /dev/mapper/snap --start 250
 }
 
+# selection: 6.1 debug
 test_slow_copies_of_several_snapshots_are_exact_under_load() {
 	make_origin 8
 	dev first-cow 16

@@ -89,6 +89,7 @@ test_failed_read_of_the_user_is_only_the_users() {
 	check_eq "$(dm_events s)" "$events"
 }
 
+# selection: 6.1 debug
 test_copy_that_cannot_be_written_costs_only_that_snapshot() {
 	dev c2 4
 	snapshot
@@ -114,6 +115,7 @@ test_copy_for_the_snapshots_own_write_that_fails_makes_it_invalid() {
 	pattern verify /dev/test/o
 }
 
+# selection: 6.1 debug
 test_metadata_that_cannot_be_written_makes_it_invalid() {
 	snapshot
 	break_device cow writes 8 8
@@ -359,6 +361,7 @@ test_suspend_and_resume_while_copies_to_a_slow_device_run() {
 	pattern verify /dev/mapper/s
 }
 
+# selection: 6.1 debug
 test_slow_origin_and_slow_cow_device_lose_nothing_under_load() {
 	devices
 	dm_reload o "0 8192 delay /dev/test/o 0 15 /dev/test/o 0 25"
@@ -386,6 +389,7 @@ test_cow_device_that_drops_writes_harms_nobody_else() {
 	store_is /dev/test/c "^valid .* entries=0 " --strict
 }
 
+# selection: 6.1 debug
 test_cow_device_that_vanishes_costs_the_snapshot_and_nothing_else() {
 	snapshot
 	pattern write /dev/mapper/orig --start 100 --sectors 80 --stamp 2

@@ -3,6 +3,8 @@
 #
 # A COW device without room: what the snapshot becomes, and that the origin never
 # notices.
+#
+# selection: 6.1
 
 # shellcheck source=tests/lib/failures.sh
 . "${BASH_SOURCE[0]%/*}/../lib/failures.sh"
@@ -77,6 +79,7 @@ test_write_to_a_full_p_snapshot_makes_it_invalid() {
 	reload_says_invalid P
 }
 
+# selection: debug
 test_origin_write_with_a_full_p_snapshot_makes_it_invalid() {
 	small_snapshot P
 	origin_write_makes_it_invalid
@@ -106,6 +109,7 @@ snapshot_holds() {
 	pattern verify /dev/mapper/s --start 1088
 }
 
+# selection: debug
 test_write_to_a_full_po_snapshot_overflows_it() {
 	small_snapshot PO
 	fill_cow

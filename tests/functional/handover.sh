@@ -3,6 +3,8 @@
 #
 # A table loaded for a COW device that is in use: the exceptions move from the old
 # table to the new one.
+#
+# selection: 6.1
 
 # shellcheck source=tests/lib/failures.sh
 . "${BASH_SOURCE[0]%/*}/../lib/failures.sh"
@@ -56,6 +58,7 @@ same_line_again() {
 	goes_on /dev/mapper/s
 }
 
+# selection: debug
 test_reload_of_the_same_line_keeps_all_exceptions_of_p() {
 	same_line_again P
 	dm_remove s
@@ -125,6 +128,7 @@ test_handover_from_an_active_source_is_refused_and_everything_goes_on() {
 	store_is /dev/mapper/cow "^valid " --strict
 }
 
+# selection: debug
 test_waiting_table_is_invalid_once_its_source_is_removed() {
 	used_snapshot P
 	dmsetup create t --notable
@@ -187,6 +191,7 @@ test_table_that_waited_in_vain_leaves_the_source_alone() {
 
 # As LVM merges a snapshot that is in use: both are suspended, the origin's new table
 # takes over from the snapshot, which then goes away.
+# selection: debug
 test_merge_takes_over_from_a_live_snapshot() {
 	used_snapshot P
 	dm_load orig "0 8192 snapshot-merge $o /dev/mapper/cow P 8"

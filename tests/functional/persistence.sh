@@ -3,6 +3,8 @@
 #
 # What a persistent snapshot holds is the same after it was removed and made
 # again, after the module was loaded anew, and whatever the size of its store.
+#
+# selection: 6.1
 
 # shellcheck source=tests/lib/stores.sh
 . "$VM_REPO/tests/lib/stores.sh"

@@ -55,6 +55,7 @@ origin_stops_and_goes() {
 	dm_resume origin
 }
 
+# selection: 6.1 debug
 test_origin_may_be_suspended_at_any_time() {
 	make_slow_copies P 20
 	stomp 4 snap:rw &
@@ -69,6 +70,7 @@ snap_stops_and_goes() {
 	dm_resume snap
 }
 
+# selection: 6.1 debug
 test_snapshot_may_be_suspended_at_any_time() {
 	make_slow_copies P 20
 	stomp 4 snap:rw &
@@ -179,6 +181,7 @@ snap_is_reloaded_without_flush() {
 	dm_resume snap
 }
 
+# selection: 6.1 debug
 test_snapshot_may_be_reloaded_without_flush_at_any_time() {
 	make_slow_copies P 20
 	stomp 4 snap:rw &
@@ -217,6 +220,7 @@ both_are_reloaded() {
 	dm_resume origin
 }
 
+# selection: 6.1 debug
 test_origin_and_snapshot_may_be_reloaded_together() {
 	make_slow_copies P 20
 	stomp 4 snap:rw &
@@ -251,6 +255,7 @@ snap_comes_and_goes() {
 	store_check /dev/test/cow 16384
 }
 
+# selection: 6.1 debug
 test_snapshots_may_come_and_go_while_their_origin_is_written() {
 	make_slow_copies P 20
 	dm_remove snap
@@ -259,6 +264,7 @@ test_snapshots_may_come_and_go_while_their_origin_is_written() {
 	as_long_as $! snap_comes_and_goes
 }
 
+# selection: 6.1 debug
 test_snapshot_may_be_removed_while_its_copies_are_under_way() {
 	local writer
 	make_slow_copies P 500
@@ -284,6 +290,7 @@ test_transient_snapshot_may_be_removed_while_its_copies_are_under_way() {
 	pattern verify /dev/mapper/origin --start 96 --sectors 3000 --stamp 2
 }
 
+# selection: 6.1 debug
 test_origin_may_vanish_under_writes_that_wait_for_copies() {
 	local writer
 	make_slow_copies P 300
@@ -330,6 +337,7 @@ test_snapshot_may_vanish_under_its_own_writes() {
 
 # ---- unloading -------------------------------------------------------------
 
+# selection: 6.1 debug
 test_module_can_be_unloaded_right_after_load() {
 	local round
 	make_slow_copies P 10
