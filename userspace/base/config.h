@@ -14,7 +14,7 @@ namespace snapctl {
 struct Config {
 	// [daemon]
 	std::string state_directory = "/var/lib/snapctl";
-	std::string socket = "/run/snapctl/snapctl.sock";
+	std::string socket = "/run/snapctl/socket";
 	std::string read_group; // who may ask without being root; "" is nobody
 
 	// [space]
