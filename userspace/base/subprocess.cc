@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
@@ -122,7 +123,9 @@ ProgramResult run_program(const std::vector<std::string>& argv, std::chrono::mil
 	char locale[] = "LC_ALL=C", search[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	// LVM2 complains about descriptors it did not open.
 	char quiet[] = "LVM_SUPPRESS_FD_WARNINGS=1";
-	char* environment[] = {locale, search, quiet, nullptr};
+	// Whoever runs without udev told us so; LVM2's commands must know, too.
+	char no_udev[] = "DM_DISABLE_UDEV=1";
+	char* environment[] = {locale, search, quiet, std::getenv("DM_DISABLE_UDEV") != nullptr ? no_udev : nullptr, nullptr};
 
 	Pipe output, errors;
 	SpawnActions spawn;

@@ -370,6 +370,18 @@ std::string SimMapper::dump() const
 
 void SimMapper::reboot()
 {
+	// What LVM2 made comes back as LVM2 knows it: with the table that is under ours.
+	for (auto& [name, device] : devices_) {
+		device.suspended = device.handed_over = false;
+		device.inactive.reset();
+		device.opened = 0;
+		const dm::Table table = device.live ? device.live->table : Table{};
+		const auto* origin = only_target<SnapshotOrigin>(table);
+		const auto* merge = only_target<Snapshot>(table);
+		const auto number = parse_device_number(origin != nullptr ? origin->origin : merge != nullptr ? merge->origin : "");
+		if (const Device* inner = number ? find(*number) : nullptr; inner != nullptr && inner->live)
+			device.live = inner->live;
+	}
 	for (auto it = devices_.begin(); it != devices_.end();)
 		it = it->second.uuid.str().starts_with("LVM-") ? std::next(it) : devices_.erase(it);
 }

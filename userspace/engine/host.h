@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The machine around device-mapper: files, loop devices, LVM2, /sys. Two of
+// them: the system's own, and SimHost in memory. Calls throw Error. What undoes
+// something (remove_, detach_) does nothing when there is nothing to undo.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "dm/tables.h"
+
+namespace snapctl::engine {
+
+using dm::DeviceNumber;
+
+struct BlockDevice {
+	std::string path;
+	DeviceNumber number;
+	Bytes size;
+	Bytes block; // logical
+	bool read_only = false;
+};
+
+struct ModuleFacts {
+	bool loaded = false;
+	bool known = false;       // modprobe would find one
+	bool ours = false;        // the one that is loaded, or else would be
+	bool stale = false;       // another one is loaded than modprobe would load now
+	std::string version;      // "" when it says none
+	std::string path;
+	std::optional<bool> is_signed;
+};
+
+class Host {
+public:
+	Host() = default;
+	Host(const Host&) = delete;
+	Host& operator=(const Host&) = delete;
+	virtual ~Host() = default;
+
+	// ---- block devices -------------------------------------------------------
+	[[nodiscard]] virtual BlockDevice block_device(const std::string& path) = 0;
+	// None: there is no such device now.
+	[[nodiscard]] virtual std::optional<BlockDevice> find_device(DeviceNumber number) = 0;
+	// The device and everything that it lies on, down to the disks.
+	[[nodiscard]] virtual std::set<DeviceNumber> stack_below(DeviceNumber number) = 0;
+	// The same for the file system that holds a path; empty when it has no device.
+	[[nodiscard]] virtual std::set<DeviceNumber> stack_of_path(const std::string& path) = 0;
+	// Mounted, part of something, or opened for itself alone.
+	[[nodiscard]] virtual bool in_use(const std::string& path) = 0;
+	[[nodiscard]] virtual std::vector<std::byte> read_start(const std::string& path, std::size_t bytes) = 0;
+	virtual void wipe_start(const std::string& path, Bytes bytes) = 0;
+
+	// ---- files and loop devices -------------------------------------------------
+	virtual void make_directory(const std::string& path) = 0; // with those above it, 0700
+	[[nodiscard]] virtual Bytes free_space(const std::string& directory) = 0;
+	// All of it allocated, and durable.
+	virtual void create_file(const std::string& path, Bytes size) = 0;
+	virtual void grow_file(const std::string& path, Bytes size) = 0;
+	virtual void remove_file(const std::string& path) = 0;
+	[[nodiscard]] virtual std::optional<Bytes> file_size(const std::string& path) = 0;
+	// With direct I/O where the file system can.
+	virtual DeviceNumber attach_loop(const std::string& path) = 0;
+	virtual void detach_loop(const std::string& path) = 0;
+	[[nodiscard]] virtual std::optional<DeviceNumber> find_loop(const std::string& path) = 0;
+	virtual void resize_loop(const std::string& path) = 0;
+	[[nodiscard]] virtual bool loop_is_direct(DeviceNumber number) = 0;
+
+	// ---- LVM2 -----------------------------------------------------------------
+	struct VolumeGroup {
+		Bytes free, extent;
+		std::vector<std::string> devices;
+	};
+	[[nodiscard]] virtual VolumeGroup volume_group(const std::string& name) = 0;
+	// A volume is VG/LV.
+	virtual void create_volume(const std::string& volume, Bytes size) = 0;
+	virtual void extend_volume(const std::string& volume, Bytes size) = 0;
+	virtual void remove_volume(const std::string& volume) = 0;
+	virtual void activate_volume(const std::string& volume) = 0;
+	virtual void deactivate_volume(const std::string& volume) = 0;
+
+	// ---- the rest ---------------------------------------------------------------
+	[[nodiscard]] virtual ModuleFacts module_facts() = 0;
+	// The path of another program named snapctl that comes first in the usual PATH; "" if none.
+	[[nodiscard]] virtual std::string other_snapctl() = 0;
+	[[nodiscard]] virtual std::chrono::system_clock::time_point now() = 0;
+	[[nodiscard]] virtual std::chrono::steady_clock::time_point clock() = 0;
+	[[nodiscard]] virtual std::string new_id() = 0; // 32 hexadecimal digits
+};
+
+[[nodiscard]] std::unique_ptr<Host> make_system_host();
+
+} // namespace snapctl::engine

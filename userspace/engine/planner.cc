@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Origins, and what all verbs have in common. The verbs of snapshots are in
+// plan_snapshots.cc.
+#include "engine/planner.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/names.h"
+#include "engine/policy.h"
+#include "store/signature.h"
+
+namespace snapctl::engine {
+
+namespace {
+
+// Tables that two devices may have at once, one of them idle: nothing in them
+// is written by the target itself.
+bool can_be_moved(const dm::Table& table)
+{
+	return !table.empty() && std::all_of(table.begin(), table.end(), [](const dm::Target& target) {
+		const std::string type = dm::type_of(target);
+		return type == "linear" || type == "striped" || type == "crypt" || type == "error" || type == "zero";
+	});
+}
+
+} // namespace
+
+Draft Planner::plan(const Change& change)
+{
+	Draft draft = std::visit([this](const auto& wish) { return plan_(wish); }, change);
+	// Unless said otherwise there is a way back from everything.
+	if (draft.commit == 0)
+		draft.commit = draft.steps.size();
+	return draft;
+}
+
+// ---- looking --------------------------------------------------------------------
+
+bool Planner::module_is_ours()
+{
+	for (int attempt = 0; attempt < 2; attempt++) {
+		for (const dm::TargetVersion& target : mapper_.targets())
+			if (target.name == "snapshot")
+				return std::pair{target.major, target.minor} >= std::pair{1u, 17u};
+		mapper_.load_target("snapshot");
+	}
+	return false;
+}
+
+OriginRow Planner::need_origin(const char* context, const std::string& name)
+{
+	auto row = registry_.origin(name);
+	if (!row)
+		throw Error{Failure::not_found, context, name, "there is no such origin",
+			    "`snapctl list` shows what there is; `snapctl origin add` adds one"};
+	return *row;
+}
+
+SnapshotRow Planner::need_snapshot(const char* context, const std::string& name)
+{
+	auto row = registry_.snapshot(name);
+	if (!row)
+		throw Error{Failure::not_found, context, name, "there is no such snapshot", "`snapctl list` shows what there is"};
+	return *row;
+}
+
+std::vector<SnapshotRow> Planner::snapshots_of(const std::string& origin)
+{
+	std::vector<SnapshotRow> rows = registry_.snapshots();
+	std::erase_if(rows, [&](const SnapshotRow& row) { return row.origin != origin; });
+	return rows;
+}
+
+void Planner::check_free_name(const char* context, const std::string& name)
+{
+	check_object_name(context, name);
+	if (registry_.origin(name))
+		throw Error{Failure::exists, context, name, "an origin has this name"};
+	if (registry_.snapshot(name))
+		throw Error{Failure::exists, context, name, "a snapshot has this name"};
+	if (mapper_.info(DmName{name}))
+		throw Error{Failure::exists, context, name, "another device has the node /dev/mapper/" + name};
+}
+
+bool Planner::is_up(const OriginRow& row)
+{
+	const DmName name{row.dm_name};
+	const auto info = mapper_.info(name);
+	if (!info || !info->live_table)
+		return false;
+	const dm::Table table = mapper_.table(name);
+	const auto* snapshot = dm::only_target<dm::Snapshot>(table);
+	return dm::only_target<dm::SnapshotOrigin>(table) != nullptr || (snapshot != nullptr && snapshot->merge);
+}
+
+std::string Planner::base_of(const OriginRow& row)
+{
+	const auto info = mapper_.info(DmName{row.dm_name});
+	const dm::Table table = info && info->live_table ? mapper_.table(DmName{row.dm_name}) : dm::Table{};
+	if (const auto* origin = dm::only_target<dm::SnapshotOrigin>(table))
+		return origin->origin;
+	if (const auto* merge = dm::only_target<dm::Snapshot>(table); merge != nullptr && merge->merge)
+		return merge->origin;
+	throw Error{Failure::refused, "origin", row.name, "it is not active",
+		    "`snapctl activate --all` brings up what the registry knows"};
+}
+
+bool Planner::is_live(const SnapshotRow& row)
+{
+	const auto info = mapper_.info(DmName{row.name});
+	return info && info->uuid == snapshot_uuid(row.id) && info->live_table;
+}
+
+// While a persistent snapshot is out of the kernel, writes to its origin would
+// be lost to it. So nobody may write.
+bool Planner::needs_read_only(const std::string& origin, const std::string& but_for)
+{
+	const auto rows = snapshots_of(origin);
+	return std::any_of(rows.begin(), rows.end(), [&](const SnapshotRow& row) {
+		return row.name != but_for && !row.active && !row.stale && !row.merging;
+	});
+}
+
+Bytes Planner::space_size(const SnapshotRow& row)
+{
+	switch (row.kind) {
+	case SpaceKind::file:
+		if (const auto size = host_.file_size(row.cow))
+			return *size;
+		throw Error{Failure::not_found, "space", row.name, row.cow + " is gone"};
+	case SpaceKind::volume_group: return host_.block_device("/dev/" + row.cow).size;
+	case SpaceKind::device: break;
+	}
+	return host_.block_device(row.cow).size;
+}
+
+Bytes Planner::space_unit(const SnapshotRow& row)
+{
+	const Bytes chunk{std::max<std::uint64_t>(row.chunk_sectors * 512, 4096)};
+	if (row.kind == SpaceKind::volume_group)
+		return host_.volume_group(row.cow.substr(0, row.cow.find('/'))).extent;
+	return std::max(chunk, Bytes{1 << 20});
+}
+
+std::string Planner::cow_device(const SnapshotRow& row)
+{
+	switch (row.kind) {
+	case SpaceKind::file: {
+		const auto loop = host_.find_loop(row.cow);
+		return loop ? "/dev/loop" + std::to_string(loop->minor) : "";
+	}
+	case SpaceKind::volume_group: return "/dev/" + row.cow;
+	case SpaceKind::device: break;
+	}
+	return row.cow;
+}
+
+std::string Planner::cow_number(const SnapshotRow& row)
+{
+	const std::string path = cow_device(row);
+	if (path.empty())
+		throw Error{Failure::failed, "space", row.name, row.cow + " is not attached to a loop device"};
+	return host_.block_device(path).number.str();
+}
+
+void Planner::check_not_on(const char* context, const OriginRow& origin, const std::set<DeviceNumber>& stack, const std::string& what)
+{
+	std::vector<std::string> numbers{base_of(origin)};
+	if (const auto info = mapper_.info(DmName{origin.dm_name}))
+		numbers.push_back(info->number.str());
+	for (const DeviceNumber& number : stack)
+		if (std::find(numbers.begin(), numbers.end(), number.str()) != numbers.end())
+			throw Error{Failure::refused, context, what,
+				    "it lies on the origin " + origin.name + " itself: every copy would be a write to the origin, and the two would wait for each other",
+				    "choose a place on another device: --dir, --vg or --cow"};
+}
+
+// ---- parts of plans ------------------------------------------------------------------
+
+std::string Planner::origin_table(const OriginRow& row, const std::string& base)
+{
+	return dm::format_table({{Sectors{0}, Sectors{row.sectors}, dm::SnapshotOrigin{base}}});
+}
+
+std::string Planner::snapshot_table(const SnapshotRow& row, const OriginRow& origin, const std::string& base, const std::string& cow,
+				    Bytes total, bool merge)
+{
+	dm::Snapshot snapshot;
+	snapshot.origin = base;
+	snapshot.cow = cow;
+	snapshot.chunk = Sectors{row.chunk_sectors};
+	snapshot.merge = merge;
+	snapshot.persistence = row.transient ? dm::Persistence::transient
+			       : row.on_full == OnFull::invalidate ? dm::Persistence::persistent
+								   : dm::Persistence::overflow;
+	if (module_is_ours() && !merge) {
+		if (row.on_full == OnFull::queue)
+			snapshot.features.push_back({"queue_if_no_space", std::nullopt});
+		const Bytes mark = low_water_mark(policy_for(config_, row.kind), total);
+		if (mark.count > 0)
+			snapshot.features.push_back({"low_water_mark", mark.count / 512});
+		if (row.on_full == OnFull::queue)
+			snapshot.features.push_back({"no_space_timeout", config_.no_space_timeout});
+	}
+	return dm::format_table({{Sectors{0}, Sectors{origin.sectors}, snapshot}});
+}
+
+void Planner::add_space(Draft& draft, const SnapshotRow& row, Bytes size, const std::string& value)
+{
+	// What the kernel takes for a header must be zero.
+	const Bytes first{std::min<std::uint64_t>(std::max<std::uint64_t>(row.chunk_sectors * 512, store::signature_window), 64u << 20)};
+	switch (row.kind) {
+	case SpaceKind::file:
+		draft.add(step::create_file(row.cow, size));
+		draft.add(step::attach_loop(row.cow, value));
+		break;
+	case SpaceKind::volume_group:
+		draft.add(step::create_volume(row.cow, size));
+		draft.add(step::wipe("/dev/" + row.cow, first));
+		draft.add(step::find_device("/dev/" + row.cow, value));
+		break;
+	case SpaceKind::device:
+		draft.add(step::wipe(row.cow, std::min(first, size)));
+		draft.add(step::find_device(row.cow, value));
+		break;
+	}
+}
+
+void Planner::attach_space(Draft& draft, const SnapshotRow& row, const std::string& value)
+{
+	switch (row.kind) {
+	case SpaceKind::file: draft.add(step::attach_loop(row.cow, value)); break;
+	case SpaceKind::volume_group:
+		draft.add(step::activate_volume(row.cow));
+		draft.add(step::find_device("/dev/" + row.cow, value));
+		break;
+	case SpaceKind::device: draft.add(step::find_device(row.cow, value)); break;
+	}
+}
+
+void Planner::detach_space(Draft& draft, const SnapshotRow& row)
+{
+	if (row.kind == SpaceKind::file)
+		draft.add(step::detach_loop(row.cow));
+	else if (row.kind == SpaceKind::volume_group)
+		draft.add(step::deactivate_volume(row.cow));
+}
+
+void Planner::drop_space(Draft& draft, const SnapshotRow& row)
+{
+	switch (row.kind) {
+	case SpaceKind::file:
+		draft.add(step::detach_loop(row.cow));
+		draft.add(step::remove_file(row.cow));
+		break;
+	case SpaceKind::volume_group: draft.add(step::remove_volume(row.cow)); break;
+	case SpaceKind::device:
+		// So that it is not taken for a store of anything. It may be unplugged.
+		try {
+			if (!store::find_signature(host_.read_start(row.cow, store::signature_window)))
+				break;
+		} catch (const Error&) {
+			break;
+		}
+		draft.add(step::wipe(row.cow, Bytes{4096}));
+		break;
+	}
+}
+
+void Planner::swap_head(Draft& draft, const OriginRow& row, const std::string& table, bool read_only)
+{
+	const DmName name{row.dm_name};
+	const auto info = mapper_.info(name);
+	draft.add(step::load(row.dm_name, table, read_only, dm::format_table(mapper_.table(name)), info && info->read_only));
+	draft.add(step::section({{Turn::What::hold, row.dm_name}, {Turn::What::swap, row.dm_name}}));
+}
+
+// ---- origins -------------------------------------------------------------------------
+
+Draft Planner::plan_(const OriginAdd& wish)
+{
+	static constexpr const char* context = "add origin";
+	check_free_name(context, wish.name);
+	const BlockDevice device = host_.block_device(wish.device);
+	if (device.size.count < 512)
+		throw Error{Failure::refused, context, wish.device, "the device is empty"};
+	if (device.read_only)
+		throw Error{Failure::refused, context, wish.device, "the device is read-only"};
+	for (const OriginRow& other : registry_.origins()) {
+		const bool same = other.device == wish.device || (is_up(other) && base_of(other) == device.number.str()) ||
+				  mapper_.name_of(device.number) == other.dm_name;
+		if (same)
+			throw Error{Failure::exists, context, wish.device, "it is the origin " + other.name + " already"};
+	}
+	for (const SnapshotRow& other : registry_.snapshots())
+		if (cow_device(other) == wish.device || (is_live(other) && mapper_.info(DmName{other.name})->number == device.number))
+			throw Error{Failure::refused, context, wish.device,
+				    "it belongs to the snapshot " + other.name, "snapshots of snapshots are not made this way"};
+
+	OriginRow row;
+	row.name = wish.name;
+	row.id = host_.new_id();
+	row.device = wish.device;
+	row.dm_name = wish.name;
+	row.sectors = device.size.count / 512;
+
+	Draft draft;
+	draft.what = "add origin " + wish.name;
+	const auto mapped = mapper_.name_of(device.number);
+	const dm::Table table = mapped ? mapper_.table(DmName{*mapped}) : dm::Table{};
+	const bool used = mapped ? mapper_.info(DmName{*mapped})->open_count > 0 : host_.in_use(wish.device);
+	if (mapped && can_be_moved(table)) {
+		const DmName inner = inner_name(wish.name);
+		if (mapper_.info(inner))
+			throw Error{Failure::exists, context, inner.str(), "another device has this name",
+				    "`snapctl doctor` tells of what was left behind"};
+		const auto info = mapper_.info(DmName{*mapped});
+		if (info->suspended || info->inactive_table)
+			throw Error{Failure::busy, context, wish.device, "somebody is about to change its table", "try again in a moment"};
+		row.taken_over = true;
+		row.dm_name = *mapped;
+		const std::string value = "device under " + wish.name;
+		draft.add(step::create_device(inner.str(), inner_uuid(row.id), dm::Visibility::hidden, value));
+		draft.add(step::load(inner.str(), "@" + *mapped, info->read_only, "", false));
+		draft.add(step::start_device(inner.str(), dm::Visibility::hidden));
+		draft.add(step::put(row, std::nullopt));
+		draft.add(step::load(*mapped, origin_table(row, "{" + value + "}"), info->read_only, "@" + inner.str(), info->read_only));
+		draft.add(step::section({{Turn::What::hold, *mapped}, {Turn::What::swap, *mapped}}));
+		draft.outcome.text = wish.device + " is the origin " + wish.name + " now, in use as before";
+	} else if (mapped && used) {
+		throw Error{Failure::unsupported, context, wish.device,
+			    "it is in use, and its table cannot be moved: " + dm::type_of(table.at(0)),
+			    "linear, striped and crypt can; others only while nobody uses them"};
+	} else if (used) {
+		throw Error{Failure::busy, context, wish.device, "it is in use: mounted, or part of something",
+			    "unmount it, add it, and mount /dev/mapper/" + wish.name + " from then on"};
+	} else {
+		const std::string value = "device of " + wish.name;
+		draft.add(step::put(row, std::nullopt));
+		draft.add(step::create_device(row.dm_name, origin_uuid(row.id), dm::Visibility::shown, value));
+		draft.add(step::load(row.dm_name, origin_table(row, device.number.str()), false, "", false));
+		draft.add(step::start_device(row.dm_name, dm::Visibility::shown));
+		draft.outcome.text = wish.device + " is the origin " + wish.name + " now: use /dev/mapper/" + wish.name;
+	}
+	return draft;
+}
+
+Draft Planner::plan_(const OriginRemove& wish)
+{
+	static constexpr const char* context = "remove origin";
+	const OriginRow row = need_origin(context, wish.name);
+	const auto snapshots = snapshots_of(row.name);
+	if (!snapshots.empty())
+		throw Error{Failure::refused, context, row.name, "it has snapshots: " + snapshots.front().name +
+			    (snapshots.size() > 1 ? " and others" : ""), "remove or merge them first"};
+	Draft draft;
+	draft.what = "remove origin " + row.name;
+	draft.outcome.text = row.device + " is no origin any more";
+	const auto info = mapper_.info(DmName{row.dm_name});
+	if (row.taken_over) {
+		const DmName inner = inner_name(row.name);
+		const bool inner_there = mapper_.info(inner).has_value();
+		if (is_up(row) && inner_there) {
+			draft.add(step::load(row.dm_name, "@" + inner.str(), info->read_only,
+					     origin_table(row, base_of(row)), info->read_only));
+			draft.add(step::section({{Turn::What::hold, row.dm_name}, {Turn::What::swap, row.dm_name}}));
+		}
+		draft.no_return();
+		if (inner_there)
+			draft.add(step::remove_device(inner.str(), inner_uuid(row.id)));
+	} else if (info && info->uuid == origin_uuid(row.id)) {
+		if (info->open_count > 0)
+			throw Error{Failure::busy, context, row.name, "/dev/mapper/" + row.dm_name + " is in use",
+				    "unmount it first; " + row.device + " itself can be mounted afterwards"};
+		draft.add(step::remove_device(row.dm_name, origin_uuid(row.id)));
+		draft.no_return();
+	}
+	draft.add(step::drop(row));
+	return draft;
+}
+
+// ---- after a reboot ------------------------------------------------------------------
+
+Draft Planner::activate(const OriginRow& row, std::vector<Finding>& problems)
+{
+	static constexpr const char* context = "activate";
+	Draft draft;
+	draft.what = "activate " + row.name;
+	const bool up = is_up(row);
+	const auto head = mapper_.info(DmName{row.dm_name});
+	const auto problem = [&](const std::string& what, const std::string& advice) {
+		problems.push_back({Finding::Level::problem, what, advice});
+	};
+
+	std::string base;
+	if (up) {
+		base = base_of(row);
+	} else if (row.taken_over) {
+		if (!head || !head->live_table)
+			throw Error{Failure::not_found, context, row.name, "the device " + row.dm_name + " is not there"};
+		if (dm::length_of(mapper_.table(DmName{row.dm_name})).count != row.sectors)
+			throw Error{Failure::refused, context, row.name, "the size of " + row.device + " has changed"};
+		const DmName inner = inner_name(row.name);
+		if (mapper_.info(inner))
+			throw Error{Failure::exists, context, inner.str(), "another device has this name"};
+		base = "{device under " + row.name + "}";
+		draft.add(step::create_device(inner.str(), inner_uuid(row.id), dm::Visibility::hidden, "device under " + row.name));
+		draft.add(step::load(inner.str(), "@" + row.dm_name, head->read_only, "", false));
+		draft.add(step::start_device(inner.str(), dm::Visibility::hidden));
+	} else {
+		const BlockDevice device = host_.block_device(row.device);
+		if (device.size.count / 512 != row.sectors)
+			throw Error{Failure::refused, context, row.name, "the size of " + row.device + " has changed"};
+		if (host_.in_use(row.device))
+			throw Error{Failure::busy, context, row.name, row.device + " is in use already",
+				    "its snapshots would miss what is written: unmount it, then `snapctl activate --all`"};
+		base = device.number.str();
+	}
+
+	// Which snapshots come up with it.
+	std::vector<SnapshotRow> coming;
+	std::optional<SnapshotRow> merging;
+	bool read_only = false;
+	for (SnapshotRow its : snapshots_of(row.name)) {
+		if (its.stale || (its.merging ? up : is_live(its)))
+			continue;
+		if (!its.active && !its.merging) {
+			read_only = true;
+			continue;
+		}
+		std::string missing;
+		if (its.transient) {
+			missing = "it was transient, and the machine was restarted";
+		} else if (up && !head->read_only) {
+			missing = "its device is gone, and the origin was written without it";
+		} else {
+			try {
+				if (its.kind != SpaceKind::volume_group) {
+					const auto start = host_.read_start(its.cow, store::signature_window);
+					const auto header = store::parse_header(start);
+					if (store::find_signature(start) && !header)
+						missing = its.cow + " holds something else now";
+					else if (header && !header->valid)
+						missing = "it was full, or its device failed, before it went down";
+				}
+			} catch (const Error& error) {
+				missing = error.what();
+			}
+		}
+		if (!missing.empty()) {
+			problem("the snapshot " + its.name + " is lost: " + missing, "`snapctl remove " + its.name + "` forgets it");
+			SnapshotRow lost = its;
+			lost.stale = true;
+			lost.merging = false;
+			draft.add(step::put(lost, its));
+			continue;
+		}
+		if (its.merging)
+			merging = its;
+		else
+			coming.push_back(its);
+	}
+	const std::size_t looked = draft.steps.size();
+	if (up && coming.empty()) {
+		draft.commit = draft.steps.size();
+		draft.outcome.changed = looked > 0;
+		draft.outcome.text = row.name + " is active";
+		return draft;
+	}
+
+	for (const SnapshotRow& its : coming) {
+		const std::string value = "space of " + its.name;
+		attach_space(draft, its, value);
+		draft.add(step::create_device(its.name, snapshot_uuid(its.id), dm::Visibility::shown, its.name));
+		Bytes total{0};
+		if (its.kind != SpaceKind::volume_group)
+			total = space_size(its);
+		draft.add(step::load(its.name, snapshot_table(its, row, base, "{" + value + "}", total, false), its.read_only, "", false));
+	}
+	std::string table = origin_table(row, base);
+	if (merging) {
+		attach_space(draft, *merging, "space of " + merging->name);
+		table = snapshot_table(*merging, row, base, "{space of " + merging->name + "}", Bytes{0}, true);
+	}
+	std::vector<Turn> turns;
+	if (up) {
+		turns.push_back({Turn::What::suspend, row.dm_name});
+	} else if (row.taken_over) {
+		draft.add(step::load(row.dm_name, table, read_only, "@" + inner_name(row.name).str(), head->read_only));
+		turns.push_back({Turn::What::hold, row.dm_name});
+	} else {
+		draft.add(step::create_device(row.dm_name, origin_uuid(row.id), dm::Visibility::shown, "device of " + row.name));
+		draft.add(step::load(row.dm_name, table, read_only, "", false));
+	}
+	for (const SnapshotRow& its : coming)
+		turns.push_back({Turn::What::start, its.name});
+	turns.push_back({up ? Turn::What::resume : row.taken_over ? Turn::What::swap : Turn::What::start, row.dm_name});
+	draft.add(step::section(turns));
+	draft.commit = draft.steps.size();
+	if (merging && module_is_ours()) {
+		if (merging->merge_rate > 0)
+			draft.add(step::hint(row.dm_name, "merge rate " + std::to_string(std::max<std::uint64_t>(1, merging->merge_rate / 1024))));
+		if (merging->merge_paused)
+			draft.add(step::hint(row.dm_name, "merge pause"));
+	}
+	for (const SnapshotRow& its : coming)
+		draft.events.emplace_back(EventKind::activated, its.name);
+	draft.outcome.text = row.name + " is active, with " + std::to_string(coming.size()) + (coming.size() == 1 ? " snapshot" : " snapshots") +
+			     (merging ? ", and goes on with merging " + merging->name : "");
+	return draft;
+}
+
+} // namespace snapctl::engine

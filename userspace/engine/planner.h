@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// From a wish to the steps, or to a refusal with its reason. Looks at the
+// registry, the kernel and the machine, and changes none of them.
+#pragma once
+
+#include "base/config.h"
+#include "dm/mapper.h"
+#include "engine/engine.h"
+#include "engine/host.h"
+#include "engine/registry.h"
+#include "engine/steps.h"
+
+namespace snapctl::engine {
+
+struct Draft {
+	std::string what;    // "create monday"
+	std::vector<PlannedStep> steps;
+	std::size_t commit = 0; // see Journal
+	Outcome outcome;
+	// What is told to those who watch when it is done.
+	std::vector<std::pair<EventKind, std::string>> events; // the device
+
+	void add(PlannedStep step) { steps.push_back(std::move(step)); }
+	// From the next step on there is no way back.
+	void no_return() { commit = steps.size(); }
+};
+
+class Planner {
+public:
+	Planner(const Config& config, Registry& registry, dm::Mapper& mapper, Host& host)
+		: config_{config}, registry_{registry}, mapper_{mapper}, host_{host} {}
+
+	[[nodiscard]] Draft plan(const Change& change);
+
+	// The origin's own table again, and the space given back.
+	[[nodiscard]] Draft finish_merge(const SnapshotRow& row);
+	// An origin with its snapshots after a reboot. What cannot come up is told.
+	[[nodiscard]] Draft activate(const OriginRow& row, std::vector<Finding>& problems);
+	// A snapshot's space grows to this size; nothing else.
+	[[nodiscard]] std::vector<PlannedStep> grow(const SnapshotRow& row, Bytes size);
+
+	// ---- what others have to know, too --------------------------------------------
+	[[nodiscard]] bool module_is_ours();
+	[[nodiscard]] Bytes space_size(const SnapshotRow& row);
+	[[nodiscard]] Bytes space_unit(const SnapshotRow& row);
+	// The path of the block device; "" when the file is not attached.
+	[[nodiscard]] std::string cow_device(const SnapshotRow& row);
+	// The head has a table of ours.
+	[[nodiscard]] bool is_up(const OriginRow& row);
+
+private:
+	Draft plan_(const OriginAdd& wish);
+	Draft plan_(const OriginRemove& wish);
+	Draft plan_(const Create& wish);
+	Draft plan_(const Remove& wish);
+	Draft plan_(const Extend& wish);
+	Draft plan_(const Activate& wish);
+	Draft plan_(const Deactivate& wish);
+	Draft plan_(const Rename& wish);
+	Draft plan_(const Merge& wish);
+	Draft plan_(const MergeControl& wish);
+
+	[[nodiscard]] OriginRow need_origin(const char* context, const std::string& name);
+	[[nodiscard]] SnapshotRow need_snapshot(const char* context, const std::string& name);
+	[[nodiscard]] std::vector<SnapshotRow> snapshots_of(const std::string& origin);
+	void check_free_name(const char* context, const std::string& name);
+	[[nodiscard]] std::string base_of(const OriginRow& row); // "major:minor"
+	[[nodiscard]] bool is_live(const SnapshotRow& row);
+	[[nodiscard]] bool needs_read_only(const std::string& origin, const std::string& but_for);
+
+	[[nodiscard]] std::string origin_table(const OriginRow& row, const std::string& base);
+	[[nodiscard]] std::string snapshot_table(const SnapshotRow& row, const OriginRow& origin, const std::string& base,
+						 const std::string& cow, Bytes total, bool merge);
+	[[nodiscard]] std::string cow_number(const SnapshotRow& row);
+	void check_not_on(const char* context, const OriginRow& origin, const std::set<DeviceNumber>& stack,
+			  const std::string& what);
+	// Makes the space, so that {value} is its device.
+	void add_space(Draft& draft, const SnapshotRow& row, Bytes size, const std::string& value);
+	void attach_space(Draft& draft, const SnapshotRow& row, const std::string& value);
+	void detach_space(Draft& draft, const SnapshotRow& row);
+	void drop_space(Draft& draft, const SnapshotRow& row);
+	// The head gets this table while it stands still.
+	void swap_head(Draft& draft, const OriginRow& row, const std::string& table, bool read_only);
+
+	const Config& config_;
+	Registry& registry_;
+	dm::Mapper& mapper_;
+	Host& host_;
+};
+
+} // namespace snapctl::engine

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// When a snapshot's space grows by itself, and by how much. Pure functions.
+#pragma once
+
+#include <optional>
+
+#include "base/config.h"
+#include "engine/engine.h"
+
+namespace snapctl::engine {
+
+struct ExtendPolicy {
+	bool on = false;
+	Percent threshold{80};
+	Percent step{50};
+	Percent maximum{0}; // of the origin; 0: the worst case
+};
+
+[[nodiscard]] ExtendPolicy policy_for(const Config& config, SpaceKind kind);
+
+struct SpaceNow {
+	Bytes allocated, total;
+	Bytes origin;     // its size
+	Bytes worst_case; // more is never used
+	Bytes unit;       // sizes are multiples of it
+	std::optional<Bytes> fill_rate; // a second, lately
+};
+
+// The size to grow to now; nothing when it is not time, or when it cannot grow
+// further. A step is at least what is filled within ten seconds at the present rate.
+[[nodiscard]] std::optional<Bytes> next_size(const ExtendPolicy& policy, const SpaceNow& now);
+
+// The free space at which the kernel shall raise its low-water event; 0: never.
+// Also without the policy, for those who watch.
+[[nodiscard]] Bytes low_water_mark(const ExtendPolicy& policy, Bytes total);
+
+} // namespace snapctl::engine
