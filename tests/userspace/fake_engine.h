@@ -131,7 +131,12 @@ public:
 		applied.push_back(dynamic_cast<FakePlan&>(plan).change);
 		return {.changed = true, .text = "done", .stood_still = std::chrono::microseconds{1500}};
 	}
-	std::vector<engine::Finding> activate_all() override { return {}; }
+	std::vector<engine::Finding> activate_all() override
+	{
+		activations++;
+		return {{engine::Finding::Level::good, "monday is active", ""}};
+	}
+	int activations = 0;
 	void on_event(std::function<void(const engine::Event&)>) override {}
 	std::vector<int> descriptors() override { return {}; }
 	void poll() override {}

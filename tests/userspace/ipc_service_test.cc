@@ -85,6 +85,8 @@ BOOST_AUTO_TEST_CASE(only_root_and_the_daemons_own_user_change_anything)
 		BOOST_TEST(code(ask(method, remove_monday(), stranger)) == "denied");
 	}
 	BOOST_TEST(code(ask("table", {{"name", "vol"}}, member)) == "denied");
+	BOOST_TEST(code(ask("activate_all", Json::object(), member)) == "denied");
+	BOOST_TEST(engine.activations == 0);
 	BOOST_TEST(engine.planned.size() + engine.applied.size() == 0u);
 	BOOST_TEST(code(ask("apply", remove_monday(), Peer{4, 999, 999, {}})).empty());
 	BOOST_TEST(engine.applied.size() == 1u);

@@ -245,6 +245,12 @@ engine::Outcome Client::apply(const engine::Change& change)
 			 [](const Json& r) { return from_json<engine::Outcome>(r.at("outcome")); });
 }
 
+std::vector<engine::Finding> Client::activate_all()
+{
+	return converted(path_, exchange("activate_all", Json::object(), change_limit),
+			 [](const Json& r) { return list_from<engine::Finding>(r, "findings"); });
+}
+
 void Client::watch()
 {
 	(void)exchange("watch", Json::object(), question_limit);

@@ -168,6 +168,11 @@ const Service::Method Service::methods_[] = {
 		 const auto plan = r.engine().plan(change);
 		 return Json{{"outcome", to_json(r.engine().apply(*plan))}};
 	 }},
+	{"activate_all", Right::change,
+	 [](const Request& r) {
+		 r.parameters.end();
+		 return Json{{"findings", list_of(r.engine().activate_all())}};
+	 }},
 };
 
 Service::Service(engine::Engine& engine, Access access, Identity identity)

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+
+#include "cli/output.h"
+#include "cli/rows.h"
+#include "cli/session.h"
+#include "ipc/client.h"
+
+namespace snapctl::cli {
+
+namespace {
+
+using engine::Finding;
+
+bool is_problem(const Finding& finding) { return finding.level == Finding::Level::problem; }
+
+void print_findings(Session& session, const std::vector<Finding>& findings)
+{
+	auto& out = session.terminal.out;
+	if (session.json()) {
+		auto json = json_document();
+		json["findings"] = json_rows(finding_columns(), findings);
+		print_json(out, json);
+		return;
+	}
+	for (const auto& finding : findings) {
+		constexpr const char* marks[] = {"good     ", "hint     ", "PROBLEM  "};
+		out << marks[static_cast<std::size_t>(finding.level)] << finding.what << '\n';
+		if (!finding.advice.empty())
+			out << "         -> " << finding.advice << '\n';
+	}
+}
+
+} // namespace
+
+int run_activate_all(Session& session)
+{
+	const auto findings = session.client().activate_all();
+	print_findings(session, findings);
+	return std::ranges::any_of(findings, is_problem) ? failed : done;
+}
+
+int run_doctor(Session& session)
+{
+	std::vector<Finding> findings;
+	int code = done;
+	try {
+		const auto hello = session.client().hello();
+		findings = session.client().doctor();
+		if (hello.version != version)
+			findings.push_back({Finding::Level::hint,
+					    "the daemon is version " + hello.version + ", this is " + version,
+					    "systemctl restart snapctl"});
+	} catch (const ipc::Unreachable& error) {
+		findings.push_back({Finding::Level::problem, error.what(), error.advice()});
+		code = unreachable;
+	}
+	if (code == done && std::ranges::any_of(findings, is_problem))
+		code = damage;
+	print_findings(session, findings);
+	return code;
+}
+
+} // namespace snapctl::cli
