@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check check-full test bench vm-shell module userspace sparse style debug-kernel \
-	install uninstall dkms-source dkms-install dkms-uninstall clean
+	install install-userspace uninstall dkms-source dkms-install dkms-uninstall clean
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 # The kernel that install builds for, and that demo, bench and vm-shell boot.
@@ -22,7 +22,7 @@ help: ## What can be made
 setup: ## Install every package that is needed (root)
 	@tests/setup.sh
 
-demo: setup ## Set up, build, boot a VM and show the main job
+demo: setup userspace ## Set up, build, boot a VM and show the main job
 	@tests/vm/run -k $(KERNEL) -m ours -- tests/demo.sh
 
 check: setup ## Set up and run every test: what CI runs
@@ -58,7 +58,7 @@ style: setup ## Check the house rules
 debug-kernel: setup ## Build the kernel with KASAN and lockdep, once
 	@tests/vm/debug-kernel
 
-install: ## Build for KERNEL_RELEASE and install to updates/dkms (root)
+install: install-userspace ## Build and install module (KERNEL_RELEASE) and control plane: PREFIX, DESTDIR (root)
 	tests/vm/build-module -l $(KERNEL_RELEASE)
 	install -D -m 644 build/kernel/$(KERNEL_RELEASE)/dm-snapshot.ko $(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/dkms/dm-snapshot.ko
 	depmod $(if $(DESTDIR),-b $(DESTDIR)) $(KERNEL_RELEASE)
@@ -66,6 +66,11 @@ install: ## Build for KERNEL_RELEASE and install to updates/dkms (root)
 uninstall: ## Undo install
 	rm -f $(DESTDIR)/lib/modules/$(KERNEL_RELEASE)/updates/dkms/dm-snapshot.ko
 	depmod $(if $(DESTDIR),-b $(DESTDIR)) $(KERNEL_RELEASE)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' userspace/data/install uninstall
+
+PREFIX ?= /usr/local
+install-userspace: userspace
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' userspace/data/install install
 
 # What DKMS gets: the kernel half, and nothing that a build left there.
 DKMS_SOURCE ?= /usr/src/snapctl-$(VERSION)

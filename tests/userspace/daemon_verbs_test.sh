@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
+# shellcheck disable=SC2317 # functions that wait_for and the completion call
+#
 # Every verb, from the command line through the socket to the simulated engine
 # and back, without root. OUT is the folder of the build.
 set -euo pipefail

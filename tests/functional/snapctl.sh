@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2154 # daemon is set by snapctl_daemon
+#
+# snapctl and its daemon on the real engine: every verb once, take-over of a
+# volume in use, sets, extension under a writer, merges, a daemon that is killed.
+# timeout: 240
+
+# shellcheck source=tests/lib/snapctl.sh
+. "$VM_REPO/tests/lib/snapctl.sh"
+
+# A volume with a file system and something in it, as the origin NAME mounted on
+# $TEST_DIR/NAME.
+# usage: mounted_origin NAME MIB
+mounted_origin() {
+	dev "$1" "$2"
+	snapctl origin add "$1" "/dev/test/$1"
+	mkfs.ext4 -q -E nodiscard "/dev/mapper/$1"
+	mount_on "$1" "/dev/mapper/$1"
+	cp -r /usr/share/common-licenses "$TEST_DIR/$1/papers"
+	dd if=/dev/urandom of="$TEST_DIR/$1/archive" bs=1M count=8 conv=fsync status=none
+}
+
+# The files that a snapshot shows.
+# usage: sums_in_snapshot NAME
+sums_in_snapshot() {
+	mount_on "shown-$1" "/dev/mapper/$1" -o ro,noload
+	sums_of "$TEST_DIR/shown-$1"
+	umount "$TEST_DIR/shown-$1"
+}
+
+test_every_verb_does_what_it_says() {
+	snapctl_start
+	mounted_origin vol 256
+	sums_of "$TEST_DIR/vol" >"$TEST_DIR/before"
+	snapctl create vol monday --size 64M --dry-run | grep -q suspend
+	check_eq "$(snapctl list --names)" ""
+	snapctl create vol monday --size 64M
+	check_eq "$(field monday health)" active
+	check_eq "$(field monday total_bytes)" $((64 << 20))
+
+	dd if=/dev/urandom of="$TEST_DIR/vol/archive" bs=1M count=4 conv=notrunc,fsync status=none
+	rm "$TEST_DIR/vol/papers/GPL-2"
+	sync
+	check_eq "$(sums_in_snapshot monday)" "$(<"$TEST_DIR/before")"
+	(($(field monday allocated_bytes) > 4 << 20)) || fail "nothing was copied"
+
+	snapctl list vol | grep -q monday
+	snapctl show vol | grep -q monday
+	snapctl status | grep -q "1 origin, 1 snapshot"
+	snapctl table vol | grep -q snapshot-origin
+	snapctl metrics | grep -q '^snapctl_snapshot_allocated_bytes{snapshot="monday",origin="vol"} '
+	snapctl doctor | grep -q "good"
+	snapctl extend monday 64M
+	check_eq "$(field monday total_bytes)" $((128 << 20))
+	snapctl rename monday sunday
+	check_eq "$(sums_in_snapshot sunday)" "$(<"$TEST_DIR/before")"
+	umount "$TEST_DIR/vol"
+	snapctl deactivate sunday
+	check_eq "$(field sunday health)" inactive
+	snapctl activate sunday
+	check_eq "$(sums_in_snapshot sunday)" "$(<"$TEST_DIR/before")"
+
+	snapctl merge sunday
+	mount_on vol /dev/mapper/vol
+	check_eq "$(sums_of "$TEST_DIR/vol")" "$(<"$TEST_DIR/before")"
+	check_eq "$(snapctl list --names)" ""
+	snapctl create vol tuesday --transient --read-only --chunk 16k
+	check_fails dd if=/dev/zero of=/dev/mapper/tuesday bs=4k count=1 oflag=direct
+	snapctl remove tuesday
+	umount "$TEST_DIR/vol"
+	snapctl origin remove vol
+	[[ ! -e /dev/mapper/vol ]] || fail "the origin's device is still there"
+	check_eq "$(ls "$TEST_DIR/space")" "lost+found"
+	check_eq "$(losetup -a)" ""
+	fsck.ext4 -fn /dev/test/vol
+	mount_on vol /dev/test/vol
+	check_eq "$(sums_of "$TEST_DIR/vol")" "$(<"$TEST_DIR/before")"
+}
+
+test_a_given_device_serves_as_space() {
+	snapctl_start
+	mounted_origin vol 128
+	dev cow 64
+	sums_of "$TEST_DIR/vol" >"$TEST_DIR/before"
+	snapctl create vol monday --cow /dev/test/cow
+	dd if=/dev/urandom of="$TEST_DIR/vol/archive" bs=1M count=4 conv=notrunc,fsync status=none
+	check_eq "$(sums_in_snapshot monday)" "$(<"$TEST_DIR/before")"
+	snapctl remove monday
+	snapctl create vol tuesday --cow /dev/test/cow
+	snapctl remove tuesday
+}
+
+test_a_volume_in_use_is_taken_over_and_given_back() {
+	snapctl_start
+	dev disk 256
+	dm_linear lv /dev/test/disk
+	mkfs.ext4 -q -E nodiscard /dev/mapper/lv
+	mount_on data /dev/mapper/lv
+	dd if=/dev/urandom of="$TEST_DIR/data/file" bs=1M count=8 conv=fsync status=none
+	sums_of "$TEST_DIR/data" >"$TEST_DIR/before"
+	exec 8<"$TEST_DIR/data/file"
+	snapctl origin add data /dev/mapper/lv
+	check_eq "$(field data taken_over)" True
+	snapctl create data monday
+	dd if=/dev/urandom of="$TEST_DIR/data/file" bs=1M count=4 conv=notrunc,fsync status=none
+	sums_of "$TEST_DIR/data" >"$TEST_DIR/after"
+	check_eq "$(sums_in_snapshot monday)" "$(<"$TEST_DIR/before")"
+	snapctl remove monday
+	snapctl origin remove data
+	# All the while it was mounted and a file was open.
+	read -r -u 8 -N 16 _
+	exec 8<&-
+	check_match "$(dm_table lv)" "linear"
+	check_eq "$(sums_of "$TEST_DIR/data")" "$(<"$TEST_DIR/after")"
+	umount "$TEST_DIR/data"
+	fsck.ext4 -fn /dev/mapper/lv
+}
+
+# A counter goes to all origins in turn, each write on disk before the next. At
+# one instant, no origin can be ahead of the one before it, nor two behind.
+test_a_set_is_taken_at_one_instant() {
+	snapctl_start
+	local i
+	local -a origins=(a b c d) numbers
+	for i in "${origins[@]}"; do
+		dev "$i" 32
+		snapctl origin add "$i" "/dev/test/$i"
+	done
+	python3 - "${origins[@]}" <<'END' &
+import mmap, os, sys
+devices = [os.open("/dev/mapper/" + name, os.O_WRONLY | os.O_DIRECT) for name in sys.argv[1:]]
+page = mmap.mmap(-1, 4096)
+n = 0
+while True:
+    n += 1
+    page.seek(0)
+    page.write(b"%d\n" % n)
+    for device in devices:
+        os.pwrite(device, page, 0)
+END
+	local writer=$!
+	for i in 1 2 3; do
+		wait_for writes_go_on
+		snapctl create --set "s$i" "${origins[@]}" >"$TEST_DIR/said"
+		grep -q "stood still for" "$TEST_DIR/said"
+		mapfile -t numbers < <(for name in "${origins[@]}"; do
+			dd if="/dev/mapper/$name-s$i" bs=4k count=1 iflag=direct status=none | head -n 1 | tr -d '\0'
+		done)
+		echo "set $i: ${numbers[*]}"
+		((numbers[0] > 0)) || fail "the writer has not begun"
+		((numbers[0] >= numbers[1] && numbers[1] >= numbers[2] && numbers[2] >= numbers[3] &&
+			numbers[0] - numbers[3] <= 1)) || fail "not one instant: ${numbers[*]}"
+	done
+	kill "$writer"
+	wait "$writer" || true
+	# One that cannot be made: none exists.
+	check_fails snapctl create --set s4 a nosuch --with "no such origin"
+	check_eq "$(snapctl list --names | grep -c s4)" 0
+	check_nothing_half_done
+}
+# The counter on the first origin differs from what it was.
+writes_go_on() {
+	local now
+	now=$(dd if=/dev/mapper/a bs=4k count=1 iflag=direct status=none | head -n 1 | tr -d '\0')
+	[[ -n $now && $now != "${last_number-}" ]] || return 1
+	[[ -n ${last_number-} ]] || { last_number=$now; return 1; }
+	last_number=$now
+}
+
+test_refusals_say_why_and_change_nothing() {
+	snapctl_start
+	mounted_origin vol 64
+	dmsetup table >"$TEST_DIR/tables"
+	check_fails snapctl origin add other /dev/test/vol
+	check_fails snapctl origin add vol /dev/test/space
+	check_fails snapctl origin add other /dev/nosuch
+	check_fails snapctl create nosuch snap --with "no such origin"
+	check_fails snapctl create vol snap --chunk 5000
+	check_fails snapctl create vol snap --size 1000G
+	check_fails snapctl create vol vol
+	check_fails snapctl create vol "bad name"
+	check_fails snapctl create vol snap --dir "$TEST_DIR/vol" --with "origin"
+	check_fails snapctl create vol snap --cow /dev/test/vol
+	check_fails snapctl create vol snap --cow /dev/test/space
+	check_fails snapctl create vol snap --vg nosuch
+	check_fails snapctl merge nosuch
+	check_fails snapctl origin remove nosuch
+	check_eq "$(dmsetup table)" "$(<"$TEST_DIR/tables")"
+	check_eq "$(losetup -a)" ""
+	check_eq "$(find "$TEST_DIR/space" -type f)" ""
+	snapctl create vol snap
+	check_fails snapctl create vol snap
+	check_fails snapctl origin remove vol
+	mount_on snap /dev/mapper/snap -o ro,noload
+	check_fails snapctl remove snap
+	umount "$TEST_DIR/snap"
+	snapctl remove snap
+}
+
+test_others_than_root_may_not_change_anything() {
+	snapctl_start 512
+	chmod 666 "$SNAPCTL_SOCKET"
+	chmod 755 "$TEST_DIR"
+	local -a nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups "$VM_REPO/build/userspace/snapctl")
+	check_fails "${nobody[@]}" status --with "neither root"
+	check_fails "${nobody[@]}" origin add vol /dev/test/space --with "neither root"
+}
+
+# The snapshot starts at 64 MiB and needs eight times that.
+test_a_snapshot_is_extended_while_a_writer_fills_it() {
+	snapctl_start 2048
+	dev vol 1024
+	snapctl origin add vol /dev/test/vol
+	dd if=/dev/urandom of=/dev/mapper/vol bs=1M count=512 oflag=direct status=none
+	local before
+	before=$(head -c 512M /dev/mapper/vol | md5sum)
+	snapctl create vol monday --size 64M
+	dd if=/dev/zero of=/dev/mapper/vol bs=1M count=512 oflag=direct status=none
+	check_eq "$(field monday health)" active
+	check_eq "$(head -c 512M /dev/mapper/monday | md5sum)" "$before"
+	(($(field monday total_bytes) >= 512 << 20)) || fail "it cannot have held all of it"
+	grep -c extended "$TEST_DIR/daemon.log"
+}
+
+test_a_mounted_origin_is_merged() {
+	snapctl_start
+	mounted_origin vol 256
+	sums_of "$TEST_DIR/vol" >"$TEST_DIR/before"
+	snapctl create vol monday
+	dd if=/dev/urandom of="$TEST_DIR/vol/archive" bs=1M count=8 conv=notrunc,fsync status=none
+	dd if=/dev/urandom of="$TEST_DIR/vol/new" bs=1M count=8 conv=fsync status=none
+	umount "$TEST_DIR/vol"
+	snapctl merge monday --rate 1M --background
+	# In use from the first moment, with the old contents.
+	mount_on vol /dev/mapper/vol
+	check_eq "$(sums_of "$TEST_DIR/vol")" "$(<"$TEST_DIR/before")"
+	snapctl merge monday --pause
+	wait_for merge_is_paused
+	snapctl merge monday --resume
+	snapctl merge monday --rate 0 2>"$TEST_DIR/progress"
+	grep -q "merged, " "$TEST_DIR/progress"
+	check_eq "$(snapctl list --names)" ""
+	check_match "$(dm_table vol)" snapshot-origin
+	check_eq "$(sums_of "$TEST_DIR/vol")" "$(<"$TEST_DIR/before")"
+	umount "$TEST_DIR/vol"
+	fsck.ext4 -fn /dev/mapper/vol
+}
+merge_is_paused() { [[ $(field monday merge_paused) == True ]]; }
+
+test_interrupting_the_command_leaves_the_merge_running() {
+	snapctl_start
+	mounted_origin vol 256
+	snapctl create vol monday
+	dd if=/dev/urandom of="$TEST_DIR/vol/archive" bs=1M count=8 conv=notrunc,fsync status=none
+	umount "$TEST_DIR/vol"
+	local status=0
+	# A shell ignores SIGINT for what it starts in the background.
+	python3 - "$VM_REPO/build/userspace/snapctl" 2>"$TEST_DIR/said" <<'END' || status=$?
+import signal, subprocess, sys
+merge = subprocess.Popen([sys.argv[1], "merge", "monday", "--rate", "256k"], stderr=subprocess.PIPE, text=True,
+                         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+for line in merge.stderr:
+    sys.stderr.write(line)
+    if "merged," in line:
+        merge.send_signal(signal.SIGINT)
+sys.exit(0 if merge.wait() == -signal.SIGINT else 1)
+END
+	check_eq "$status" 0
+	grep -q "goes on" "$TEST_DIR/said"
+	check_eq "$(field monday health)" merging
+	snapctl merge monday --rate 0
+	check_eq "$(snapctl list --names)" ""
+}
+
+test_a_killed_daemon_finds_everything_as_it_was() {
+	snapctl_start
+	mounted_origin vol 256
+	sums_of "$TEST_DIR/vol" >"$TEST_DIR/before"
+	snapctl create vol monday
+	snapctl_kill
+	# Without it everything goes on.
+	dd if=/dev/urandom of="$TEST_DIR/vol/archive" bs=1M count=4 conv=notrunc,fsync status=none
+	local expected
+	expected=$(dmsetup table)
+	snapctl_daemon
+	check_eq "$(dmsetup table)" "$expected"
+	check_eq "$(field monday health)" active
+	check_eq "$(sums_in_snapshot monday)" "$(<"$TEST_DIR/before")"
+	umount "$TEST_DIR/vol"
+	snapctl merge monday --rate 1M --background
+	snapctl_kill
+	snapctl_daemon
+	check_eq "$(field monday health)" merging
+	snapctl merge monday --rate 0
+	mount_on vol /dev/mapper/vol
+	check_eq "$(sums_of "$TEST_DIR/vol")" "$(<"$TEST_DIR/before")"
+	check_nothing_half_done
+}
+
+# Wherever the kill hits, the next daemon leaves nothing suspended and nothing half made.
+test_a_daemon_killed_in_the_middle_of_a_change_cleans_up() {
+	snapctl_start
+	mounted_origin vol 64
+	local round step
+	for round in 1 2 3 4 5 6 7 8; do
+		snapctl create vol "snap$round" --size 16M >/dev/null 2>&1 &
+		# Later in each round, by what can be seen from here.
+		step=$((round % 4))
+		case $step in
+		0) ;;
+		1) wait_for test -n "$(find "$TEST_DIR/space" -type f -newer "$TEST_DIR/snapctl.toml" | head -n 1)" ;;
+		2) wait_for dmsetup info "snap$round" ;;
+		3) wait_for grep -q "snap$round: created" "$TEST_DIR/daemon.log" ;;
+		esac
+		snapctl_kill
+		wait $! || true
+		snapctl_daemon
+		check_nothing_half_done
+		# The file system is not stuck.
+		touch "$TEST_DIR/vol/round$round"
+		sync -f "$TEST_DIR/vol/round$round"
+		if snapctl list --names | grep -qx "snap$round"; then
+			snapctl remove "snap$round"
+		fi
+		check_eq "$(losetup -a)" ""
+		check_eq "$(find "$TEST_DIR/space" -type f)" ""
+		check_eq "$(dmsetup ls | wc -l)" 1
+	done
+}
