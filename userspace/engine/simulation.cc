@@ -33,7 +33,11 @@ namespace {
 
 std::shared_ptr<void> make_folder(std::string& path)
 {
-	std::string name = (std::filesystem::temp_directory_path() / "snapctl-simulation-XXXXXX").string();
+	// In memory where possible: every step of a plan is made durable.
+	std::error_code none;
+	const std::filesystem::path shared = "/dev/shm";
+	const bool good = std::filesystem::is_directory(shared, none) && ::access(shared.c_str(), W_OK) == 0;
+	std::string name = ((good ? shared : std::filesystem::temp_directory_path()) / "snapctl-simulation-XXXXXX").string();
 	if (::mkdtemp(name.data()) == nullptr)
 		throw Error::from_errno(errno, "simulation", name);
 	path = name;
@@ -79,8 +83,13 @@ Simulation::Simulation(Config config) : config_{std::move(config)}
 
 void Simulation::restart()
 {
-	engine_.reset();
 	fuse.reset();
+	start();
+}
+
+void Simulation::start()
+{
+	engine_.reset();
 	engine_ = make_engine(config_, mapper, host, &events);
 }
 

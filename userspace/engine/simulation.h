@@ -40,6 +40,7 @@ public:
 	explicit Simulation(Config config = simulated_config());
 	// The daemon dies and starts again, or the machine does.
 	void restart();
+	void start(); // with the fuse as it is
 	void reboot();
 
 	[[nodiscard]] Engine& engine() { return *engine_; }

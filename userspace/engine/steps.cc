@@ -30,7 +30,11 @@ std::string field_of(dm::Visibility visibility)
 
 Bytes bytes_of(const std::string& field) { return Bytes{parse_number(field).value_or(0)}; }
 
-bool is_decisive(const JournalStep& step) { return step.code == "section" && step.args.at(0) == "1"; }
+// May the journal be behind what this step did, and that be seen by looking?
+bool is_decisive(const JournalStep& step)
+{
+	return step.code == "remove_device" || (step.code == "section" && step.args.at(0) == "1");
+}
 
 // Devices under which names appear in dry runs: "{cow of monday}".
 std::string braces(const std::string& value) { return "{" + value + "}"; }
@@ -428,9 +432,11 @@ std::optional<std::chrono::microseconds> Executor::run(Journal journal)
 			registry_.set_state(journal.id, at, JournalStep::State::done);
 		}
 	} catch (const std::exception& error) {
-		if (at >= journal.commit)
-			// It stays in the journal; the next start finishes it.
+		if (at >= journal.commit) {
+			// It stays in the journal, to be finished later. Until then everything runs.
+			undo_loads(journal, at);
 			throw;
+		}
 		if (at + 1 == journal.commit && is_decisive(journal.steps[at]) && has_happened(journal, at)) {
 			// The swap did work; something after it did not.
 			forward(journal, at);
@@ -478,6 +484,21 @@ void Executor::undo_all(const Journal& journal, std::size_t count)
 			    "`snapctl doctor` says what is left; restarting the daemon tries again"};
 }
 
+// When a section fails, what it would have swapped goes on with the old table.
+void Executor::undo_loads(const Journal& journal, std::size_t section)
+{
+	if (journal.steps[section].code != "section")
+		return;
+	for (std::size_t i = section; i-- > 0;) {
+		try {
+			if (journal.steps[i].code == "load")
+				undo(journal.steps[i]);
+		} catch (const std::exception&) {
+			// The caller is about to tell of the first failure; doctor sees what is suspended.
+		}
+	}
+}
+
 void Executor::forward(Journal& journal, std::size_t from)
 {
 	for (std::size_t i = from; i < journal.steps.size(); i++) {
@@ -498,7 +519,12 @@ void Executor::forward(Journal& journal, std::size_t from)
 				if (journal.steps[i].code == "section" && load.code == "load" &&
 				    load.state == JournalStep::State::done)
 					take(load);
-			take(journal.steps[i]);
+			try {
+				take(journal.steps[i]);
+			} catch (const std::exception&) {
+				undo_loads(journal, i);
+				throw;
+			}
 		}
 		journal.steps[i].state = JournalStep::State::done;
 		registry_.set_state(journal.id, i, JournalStep::State::done);
@@ -506,11 +532,15 @@ void Executor::forward(Journal& journal, std::size_t from)
 	mapper_.settle();
 }
 
-// Do all devices that the section swaps have the table that was loaded for it?
+// Is the device gone? Do all devices that the section swaps have the table that was loaded for it?
 // Judged by the type and the devices: the kernel may print the rest otherwise.
 bool Executor::has_happened(const Journal& journal, std::size_t section)
 {
 	const Fields& args = journal.steps[section].args;
+	if (journal.steps[section].code == "remove_device") {
+		const auto info = mapper_.info(DmName{args.at(0)});
+		return !info || info->uuid.str() != args.at(1);
+	}
 	if (journal.steps[section].code != "section")
 		return false;
 	bool any = false;

@@ -106,6 +106,7 @@ private:
 	void take(const JournalStep& step);
 	void undo(const JournalStep& step);
 	void undo_all(const Journal& journal, std::size_t count);
+	void undo_loads(const Journal& journal, std::size_t section);
 	void forward(Journal& journal, std::size_t from);
 	void run_section(const Fields& args);
 	void undo_section(const Section& section);
