@@ -89,6 +89,16 @@ BOOST_AUTO_TEST_CASE(low_water_mark_is_what_is_free_at_the_threshold)
 	BOOST_TEST(low_water_mark(policy(), Bytes{100 * mib}).count == 20 * mib);
 	BOOST_TEST(low_water_mark(policy(50), Bytes{100 * mib}).count == 50 * mib);
 	BOOST_TEST(low_water_mark(policy(), Bytes{0}).count == 0u);
+	// When the kernel raises its event the policy acts, whatever the rounding.
+	for (std::uint64_t total = 1; total < 3000; total++) {
+		for (const std::uint64_t threshold : {1u, 33u, 80u, 99u}) {
+			SpaceNow now{Bytes{}, Bytes{total * 512}, Bytes{1 << 30}, Bytes{1 << 30}, Bytes{512}, std::nullopt};
+			const std::uint64_t mark = low_water_mark(policy(threshold), now.total).count / 512;
+			now.allocated = Bytes{(total - mark) * 512};
+			if (!next_size(policy(threshold), now))
+				BOOST_ERROR(total << " sectors, " << threshold << "%");
+		}
+	}
 }
 
 BOOST_AUTO_TEST_SUITE_END()

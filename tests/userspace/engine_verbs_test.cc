@@ -273,9 +273,9 @@ BOOST_AUTO_TEST_CASE(file_that_lies_on_the_origin_is_refused)
 BOOST_AUTO_TEST_CASE(file_on_a_taken_over_origin_is_refused)
 {
 	add_home();
-	sim.host.add_mount("/home", "/dev/mapper/vg-home", Bytes{400 * mib});
+	sim.host.add_mount("/homes", "/dev/mapper/vg-home", Bytes{400 * mib});
 	Create create = one("home", "monday");
-	create.space = {SpaceKind::file, "/home/cow"};
+	create.space = {SpaceKind::file, "/homes/cow"};
 	refuses(*this, create, "it lies on the origin home itself");
 }
 

@@ -2,15 +2,19 @@
 //
 // Cookies: every call after which udev runs rules belongs to one udev
 // transaction, that settle() waits for. So nothing waits for udev while a
-// device is suspended. libdevmapper allocates a few KiB for each call; the
-// daemon has its memory locked and its heap grown beforehand.
+// device is suspended. libdevmapper allocates a few KiB for each call. The kernel
+// might have to write to a disk to find a page for that, and the disk might be
+// the one that stands still: so settle(), which comes right before, leaves the
+// heap with room, and the heap never shrinks. (The daemon has it locked.)
 #include "dm/libdm_mapper.h"
 
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/ioctl.h>
 
 #include <libdevmapper.h>
@@ -108,6 +112,8 @@ public:
 		dm_log_with_errno_init(note_complaint);
 		// DmName and DmUuid have nothing in them that would be mangled.
 		dm_set_name_mangling_mode(DM_STRING_MANGLING_NONE);
+		::mallopt(M_MMAP_THRESHOLD, 4 * heap_room);
+		::mallopt(M_TRIM_THRESHOLD, 16 * heap_room);
 	}
 	~LibdmMapper() override { dm_lib_release(); }
 
@@ -187,6 +193,7 @@ public:
 			dm_udev_wait(cookie_);
 		cookie_ = 0;
 		dm_task_update_nodes();
+		leave_room();
 	}
 
 	std::optional<DeviceInfo> info(const DmName& name) override
@@ -281,6 +288,18 @@ public:
 	}
 
 private:
+	static constexpr int heap_room = 1 << 20;
+
+	static void leave_room()
+	{
+		const std::unique_ptr<void, decltype(&std::free)> room{std::malloc(heap_room), std::free};
+		if (!room)
+			throw Error::from_errno(ENOMEM, "device-mapper", "room in the heap");
+		// Each page is really there.
+		for (int i = 0; i < heap_room; i += 4096)
+			static_cast<volatile char*>(room.get())[i] = 0;
+	}
+
 	static std::uint32_t dev_major(std::uint64_t dev) { return static_cast<std::uint32_t>((dev & 0xfff00) >> 8); }
 	static std::uint32_t dev_minor(std::uint64_t dev)
 	{

@@ -117,11 +117,11 @@ private:
 			break;
 		case Health::overflow:
 			say(Level::problem, name + " is full: it can be read, but not written",
-			    "`snapctl extend " + snapshot.name + " --by 50%`");
+			    "`snapctl extend " + snapshot.name + " 50%`");
 			break;
 		case Health::waiting:
 			say(Level::problem, name + " is full: its I/O, and writes to " + snapshot.origin + ", wait for space",
-			    "make room where its space comes from, or `snapctl extend " + snapshot.name + " --by 50%`");
+			    "make room where its space comes from, or `snapctl extend " + snapshot.name + " 50%`");
 			break;
 		case Health::merge_failed:
 			say(Level::problem, "the merge of " + snapshot.name + " failed; `dmesg` has the reason",
@@ -137,7 +137,7 @@ private:
 			const Percent used = percent_of(snapshot.usage->allocated, snapshot.usage->total);
 			if (used >= Percent{90})
 				say(Level::problem, name + " is " + format_percent(used) + " full",
-				    "`snapctl extend " + snapshot.name + " --by 50%`");
+				    "`snapctl extend " + snapshot.name + " 50%`");
 			else if (used >= view_.config.threshold && view_.config.threshold > Percent{0})
 				say(Level::hint, name + " is " + format_percent(used) + " full");
 			break;

@@ -47,7 +47,8 @@ Bytes low_water_mark(const ExtendPolicy& policy, Bytes total)
 {
 	if (policy.threshold == Percent{0} || policy.threshold >= Percent{100})
 		return Bytes{0};
-	return total - share_of(policy.threshold, total);
+	// Rounded down: when the kernel says that it is reached, so is the threshold.
+	return share_of(Percent{100} - policy.threshold, total);
 }
 
 } // namespace snapctl::engine
