@@ -10,6 +10,7 @@
 #include <linux/version.h>
 #include <linux/blkdev.h>
 #include <linux/device-mapper.h>
+#include <net/genetlink.h>
 
 /*
  * Exported to GPL modules, but declared in device-mapper's private header only.
@@ -18,6 +19,20 @@
  */
 void dm_internal_suspend_fast(struct mapped_device *md);
 void dm_internal_resume_fast(struct mapped_device *md);
+/*
+ * Also without that header. Runs the hooks of the targets as a suspend without flush does,
+ * so that a target can push back what it holds; the lock is not held in between.
+ * 6.1.83: the hooks of resume run too; before, only those of suspend.
+ */
+void dm_internal_suspend_noflush(struct mapped_device *md);
+void dm_internal_resume(struct mapped_device *md);
+
+/* 6.7 (and 6.1.68): another name for the flag of a multicast group. */
+#ifdef GENL_MCAST_CAP_NET_ADMIN
+#define SNAP_GENL_GROUP_ADMIN GENL_MCAST_CAP_NET_ADMIN
+#else
+#define SNAP_GENL_GROUP_ADMIN GENL_UNS_ADMIN_PERM
+#endif
 
 /* 6.5: devices are opened with a blk_mode_t of its own. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)

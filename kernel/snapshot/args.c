@@ -55,11 +55,58 @@ static int parse_chunk(struct dm_target *ti, const char *word,
 	return 0;
 }
 
+/* The word behind a feature, as a number. @nr: the words that are left. */
+static int parse_feature_u64(struct dm_target *ti, struct dm_arg_set *as,
+			     unsigned int *nr, char *error, u64 *value)
+{
+	if (!*nr || kstrtou64(dm_shift_arg(as), 10, value)) {
+		ti->error = error;
+		return -EINVAL;
+	}
+	(*nr)--;
+	return 0;
+}
+
+static int parse_feature(struct dm_target *ti, struct dm_arg_set *as,
+			 unsigned int *nr, struct snap_args *args)
+{
+	const char *word = dm_shift_arg(as);
+	u64 seconds;
+	int r = 0;
+
+	(*nr)--;
+	if (!strcasecmp(word, "discard_zeroes_cow")) {
+		args->discard_zeroes_cow = true;
+	} else if (!strcasecmp(word, "discard_passdown_origin")) {
+		args->discard_passdown_origin = true;
+	} else if (!strcasecmp(word, "queue_if_no_space")) {
+		args->queue_if_no_space = true;
+	} else if (!strcasecmp(word, "low_water_mark")) {
+		r = parse_feature_u64(ti, as, nr,
+				      "low_water_mark needs a number of sectors",
+				      &args->low_water_sectors);
+	} else if (!strcasecmp(word, "no_space_timeout")) {
+		r = parse_feature_u64(ti, as, nr,
+				      "no_space_timeout needs a number of seconds",
+				      &seconds);
+		if (!r && seconds > INT_MAX) {
+			ti->error = "no_space_timeout is too long";
+			r = -EINVAL;
+		}
+		args->no_space_timeout = seconds;
+		args->no_space_timeout_given = true;
+	} else {
+		ti->error = "Unknown feature";
+		r = -EINVAL;
+	}
+	return r;
+}
+
 static int parse_features(struct dm_target *ti, struct dm_arg_set *as,
 			  struct snap_args *args)
 {
 	static const struct dm_arg counts[] = {
-		{ 0, 2, "Invalid number of feature arguments" },
+		{ 0, 7, "Invalid number of feature arguments" },
 	};
 	unsigned int nr;
 	int r;
@@ -69,17 +116,10 @@ static int parse_features(struct dm_target *ti, struct dm_arg_set *as,
 	r = dm_read_arg_group(counts, as, &nr, &ti->error);
 	if (r)
 		return -EINVAL;
-	while (nr--) {
-		const char *word = dm_shift_arg(as);
-
-		if (!strcasecmp(word, "discard_zeroes_cow")) {
-			args->discard_zeroes_cow = true;
-		} else if (!strcasecmp(word, "discard_passdown_origin")) {
-			args->discard_passdown_origin = true;
-		} else {
-			ti->error = "Unknown feature";
-			return -EINVAL;
-		}
+	while (nr) {
+		r = parse_feature(ti, as, &nr, args);
+		if (r)
+			return r;
 	}
 	if (args->discard_passdown_origin && !args->discard_zeroes_cow) {
 		ti->error = "discard_passdown_origin needs discard_zeroes_cow";
@@ -99,6 +139,7 @@ int snap_args_parse(struct dm_target *ti, unsigned int argc, char **argv,
 	int r;
 
 	memset(args, 0, sizeof(*args));
+	args->no_space_timeout = SNAP_NO_SPACE_TIMEOUT_DEFAULT;
 	if (argc < 4) {
 		ti->error = "Not enough arguments: origin, COW device, store type and chunk size are needed";
 		return -EINVAL;
@@ -118,7 +159,10 @@ unsigned int snap_args_emit(const struct snap_args *args, u32 chunk_sectors,
 			    char *result, unsigned int sz, unsigned int maxlen)
 {
 	unsigned int nr = args->discard_zeroes_cow +
-			  args->discard_passdown_origin;
+			  args->discard_passdown_origin +
+			  args->queue_if_no_space +
+			  2 * !!args->low_water_sectors +
+			  2 * args->no_space_timeout_given;
 
 	DMEMIT(" %s%s %u", args->store_type->name,
 	       args->userspace_supports_overflow ? "O" : "", chunk_sectors);
@@ -128,5 +172,11 @@ unsigned int snap_args_emit(const struct snap_args *args, u32 chunk_sectors,
 		DMEMIT(" discard_zeroes_cow");
 	if (args->discard_passdown_origin)
 		DMEMIT(" discard_passdown_origin");
+	if (args->queue_if_no_space)
+		DMEMIT(" queue_if_no_space");
+	if (args->low_water_sectors)
+		DMEMIT(" low_water_mark %llu", args->low_water_sectors);
+	if (args->no_space_timeout_given)
+		DMEMIT(" no_space_timeout %u", args->no_space_timeout);
 	return sz;
 }

@@ -14,7 +14,15 @@ struct snap_args {
 	u32 chunk_sectors;		  /* 0: the store's default */
 	bool discard_zeroes_cow;
 	bool discard_passdown_origin;
+
+	/* Messages change the first two, under snap->lock. */
+	bool queue_if_no_space;
+	u64 low_water_sectors; /* 0: no mark */
+	u32 no_space_timeout;  /* in seconds, 0: for ever */
+	bool no_space_timeout_given;
 };
+
+#define SNAP_NO_SPACE_TIMEOUT_DEFAULT 60
 
 /*
  * Parses a table line. 0, or -EINVAL with ti->error set. The chunk size has been

@@ -78,6 +78,7 @@ static void start_job(struct snap_origin *origin, struct snap_pending *first,
 	unsigned int nr = 0;
 
 	for (;;) {
+		p->shared = p != first;
 		to[nr].bdev = snap_cow_bdev(p->snap);
 		to[nr].sector = snap_chunk_to_sector(p->snap, p->run.new_chunk);
 		to[nr].count = from.count;
@@ -95,6 +96,7 @@ static void start_job(struct snap_origin *origin, struct snap_pending *first,
 		list_del(&p->start);
 	}
 
+	first->shared = nr > 1;
 	if (!from.count) {
 		/* The origin shrank below it. */
 		copy_done(1, 0, first);

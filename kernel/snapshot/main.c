@@ -2,6 +2,8 @@
 /* The module: what is set up, and in which order. */
 #include <linux/device-mapper.h>
 #include <linux/module.h>
+#include "events.h"
+#include "genl.h"
 #include "nodes.h"
 #include "pending.h"
 #include "snapshot.h"
@@ -29,6 +31,12 @@ static int __init snap_init(void)
 	r = snap_pending_init();
 	if (r)
 		goto out_nodes;
+	r = snap_events_init();
+	if (r)
+		goto out_pending;
+	r = snap_genl_init();
+	if (r)
+		goto out_events;
 	for (i = 0; i < ARRAY_SIZE(targets); i++) {
 		r = dm_register_target(targets[i]);
 		if (r)
@@ -38,6 +46,10 @@ static int __init snap_init(void)
 
 out_targets:
 	unregister_targets(i);
+	snap_genl_exit();
+out_events:
+	snap_events_exit();
+out_pending:
 	snap_pending_exit();
 out_nodes:
 	snap_nodes_exit();
@@ -47,6 +59,8 @@ out_nodes:
 static void __exit snap_exit(void)
 {
 	unregister_targets(ARRAY_SIZE(targets));
+	snap_genl_exit();
+	snap_events_exit();
 	snap_pending_exit();
 	snap_nodes_exit();
 }

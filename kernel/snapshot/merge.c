@@ -6,6 +6,8 @@
  */
 #include <linux/blkdev.h>
 #include <linux/dm-kcopyd.h>
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "copy.h"
@@ -29,6 +31,13 @@ struct snap_merge {
 	struct work_struct work;
 	unsigned long holds; /* bits of enum snap_merge_hold */
 	bool done;
+
+	u64 rate_kib;	       /* per second, 0: no limit */
+	bool pause_told;       /* the work's own, but for a message that ends it */
+	u64 batch_ns;	       /* when the last batch began */
+	u64 batch_bytes;       /* and what it moved */
+	unsigned long told_at; /* jiffies of the last progress */
+	wait_queue_head_t slow; /* waits for the next batch to be due */
 
 	/* Under snap->lock. */
 	bool failed;
@@ -149,7 +158,15 @@ static void fail(struct snap_merge *merge, bool limbo, const char *why)
 		resubmit_all(merge, &bios);
 	else
 		unpublish(merge);
-	dm_table_event(snap->ti->table);
+	snap_event_raise(snap, SNAP_GENL_EVENT_MERGE_FAILED);
+}
+
+/* What one batch moves: with a limit, not much more than a quarter of a second's. */
+static u64 batch_max_bytes(const struct snap_merge *merge)
+{
+	u64 rate = READ_ONCE(merge->rate_kib);
+
+	return rate ? clamp(rate << 8, 64ULL << 10, BATCH_BYTES) : BATCH_BYTES;
 }
 
 /* Plans the next batch into merge->runs. Its entries; 0: none left; -errno. */
@@ -158,7 +175,7 @@ static int plan(struct snap_merge *merge, u32 *nr_runs)
 	struct snapshot *snap = merge->snap;
 	u32 max = snap_merge_batch_entries(BATCH_ENTRIES,
 					   snap->store->chunk_sectors,
-					   BATCH_BYTES);
+					   batch_max_bytes(merge));
 	int nr = snap->store->type->merge_peek(snap->store, merge->runs, max);
 
 	if (nr > 0)
@@ -182,21 +199,25 @@ static bool preserve_run(struct snap_merge *merge, u32 i)
 	struct snap_origin *origin = merge->snap->origin;
 	sector_t first = run_sector(merge, i);
 	sector_t nr = run_sectors(merge, i);
+	bool ready = false;
 
 	while (!held(merge)) {
 		int seq = atomic_read(&origin->settled_seq);
 
 		/* Pairs with the barrier in snap_origin_settled(). */
 		smp_mb();
-		if (snap_origin_preserved(origin, first, nr))
-			return true;
-		snap_origin_start_missing(origin, first, nr);
+		ready = snap_origin_preserved(origin, first, nr);
+		if (ready)
+			break;
+		WRITE_ONCE(origin->merge_waits, true);
+		snap_origin_start_missing_for_merge(origin, first, nr);
 		if (!snap_origin_preserved(origin, first, nr))
 			wait_event(origin->settled,
 				   atomic_read(&origin->settled_seq) != seq ||
 					   held(merge));
 	}
-	return false;
+	WRITE_ONCE(origin->merge_waits, false);
+	return ready;
 }
 
 /* Waits until no write of the user's is under way into run @i. */
@@ -308,6 +329,13 @@ static void forget(struct snap_merge *merge)
 	}
 }
 
+static void begin_batch(struct snap_merge *merge, u32 nr_entries)
+{
+	merge->batch_ns = ktime_get_ns();
+	merge->batch_bytes = snap_chunk_to_sector(merge->snap, nr_entries)
+			     << SECTOR_SHIFT;
+}
+
 /* One batch. True: there may be another. */
 static bool merge_batch(struct snap_merge *merge)
 {
@@ -323,10 +351,11 @@ static bool merge_batch(struct snap_merge *merge)
 		merge->done = true;
 		DMINFO("%s: merge is complete",
 		       dm_table_device_name(snap->ti->table));
-		dm_table_event(snap->ti->table);
+		snap_event_raise(snap, SNAP_GENL_EVENT_MERGE_DONE);
 		return false;
 	}
 
+	begin_batch(merge, nr);
 	publish(merge, nr_runs);
 	if (!prepare(merge)) {
 		unpublish(merge);
@@ -342,7 +371,51 @@ static bool merge_batch(struct snap_merge *merge)
 	}
 	forget(merge);
 	unpublish(merge);
+	if (time_after(jiffies, merge->told_at + HZ)) {
+		merge->told_at = jiffies;
+		snap_event_raise(snap, SNAP_GENL_EVENT_MERGE_PROGRESS);
+	}
 	return true;
+}
+
+/* The next batch is due when the last one has taken the time that the rate gives it. */
+static bool due(struct snap_merge *merge, u64 rate, long *delay)
+{
+	u64 passed = ktime_get_ns() - merge->batch_ns;
+	u64 needed;
+
+	if (!rate)
+		return true;
+	needed = merge->batch_bytes * (NSEC_PER_SEC >> 10) / rate;
+	if (passed >= needed)
+		return true;
+	*delay = nsecs_to_jiffies(needed - passed) + 1;
+	return false;
+}
+
+/* Nothing is published meanwhile: nobody waits for it. */
+static void keep_rate(struct snap_merge *merge)
+{
+	for (;;) {
+		u64 rate = READ_ONCE(merge->rate_kib);
+		long delay = 0;
+
+		if (held(merge) || due(merge, rate, &delay))
+			return;
+		wait_event_timeout(merge->slow,
+				   held(merge) ||
+					   READ_ONCE(merge->rate_kib) != rate,
+				   delay);
+	}
+}
+
+static void tell_pause(struct snap_merge *merge)
+{
+	if (test_bit(SNAP_MERGE_HOLD_PAUSED, &merge->holds) &&
+	    !READ_ONCE(merge->pause_told)) {
+		WRITE_ONCE(merge->pause_told, true);
+		snap_event_raise(merge->snap, SNAP_GENL_EVENT_MERGE_PAUSED);
+	}
 }
 
 static void merge_work(struct work_struct *work)
@@ -353,9 +426,12 @@ static void merge_work(struct work_struct *work)
 	/* An invalid store merges as an empty one. */
 	if (snap_health_of(merge->snap) != SNAP_INVALID) {
 		while (!held(merge) && !merge->failed && !merge->done &&
-		       merge_batch(merge))
+		       merge_batch(merge)) {
+			keep_rate(merge);
 			cond_resched();
+		}
 	}
+	tell_pause(merge);
 	memalloc_noio_restore(noio);
 }
 
@@ -374,6 +450,8 @@ struct snap_merge *snap_merge_create(struct snapshot *snap)
 	merge->holds = BIT(SNAP_MERGE_HOLD_SUSPENDED);
 	bio_list_init(&merge->waiting);
 	init_waitqueue_head(&merge->copied);
+	init_waitqueue_head(&merge->slow);
+	merge->told_at = jiffies;
 	INIT_WORK(&merge->work, merge_work);
 	return merge;
 }
@@ -386,13 +464,56 @@ void snap_merge_destroy(struct snap_merge *merge)
 	kfree(merge);
 }
 
-void snap_merge_hold(struct snap_merge *merge, enum snap_merge_hold why)
+static void set_hold(struct snap_merge *merge, enum snap_merge_hold why)
 {
 	set_bit(why, &merge->holds);
-	/* Both waits of prepare() look at held(). */
+	/* Both waits of prepare() look at held(), and so does keep_rate(). */
 	wake_up_all(&merge->snap->origin->settled);
 	wake_up_all(&merge->snap->tracked.wait);
+	wake_up_all(&merge->slow);
+}
+
+void snap_merge_hold(struct snap_merge *merge, enum snap_merge_hold why)
+{
+	set_hold(merge, why);
 	flush_work(&merge->work);
+}
+
+void snap_merge_pause(struct snap_merge *merge)
+{
+	set_hold(merge, SNAP_MERGE_HOLD_PAUSED);
+	/* Where it stands still already, somebody has to say so. */
+	queue_work(merge->snap->wq, &merge->work);
+}
+
+void snap_merge_unpause(struct snap_merge *merge)
+{
+	if (!test_and_clear_bit(SNAP_MERGE_HOLD_PAUSED, &merge->holds))
+		return;
+	WRITE_ONCE(merge->pause_told, false);
+	snap_event_raise(merge->snap, SNAP_GENL_EVENT_MERGE_RESUMED);
+	if (!held(merge))
+		queue_work(merge->snap->wq, &merge->work);
+}
+
+void snap_merge_set_rate(struct snap_merge *merge, u64 kib_per_second)
+{
+	WRITE_ONCE(merge->rate_kib, kib_per_second);
+	wake_up_all(&merge->slow);
+}
+
+u64 snap_merge_rate(const struct snap_merge *merge)
+{
+	return READ_ONCE(merge->rate_kib);
+}
+
+u32 snap_merge_flags(const struct snap_merge *merge)
+{
+	return (READ_ONCE(merge->done) ? SNAP_GENL_F_MERGE_DONE : 0) |
+	       (READ_ONCE(merge->failed) ? SNAP_GENL_F_MERGE_FAILED : 0) |
+	       (test_bit(SNAP_MERGE_HOLD_PAUSED, &merge->holds) ?
+			SNAP_GENL_F_MERGE_PAUSED :
+			0);
 }
 
 void snap_merge_release(struct snap_merge *merge, enum snap_merge_hold why)
@@ -408,6 +529,10 @@ void snap_merge_take_over(struct snap_merge *to, struct snap_merge *from)
 	to->failed = from->limbo;
 	to->limbo = from->limbo;
 	to->done = from->done;
+	to->rate_kib = from->rate_kib;
+	to->pause_told = from->pause_told;
+	if (test_bit(SNAP_MERGE_HOLD_PAUSED, &from->holds))
+		set_bit(SNAP_MERGE_HOLD_PAUSED, &to->holds);
 	swap(to->runs, from->runs);
 	swap(to->nr_runs, from->nr_runs);
 }

@@ -16,7 +16,9 @@ struct snap_merge;
 /* Why a merge stands still. */
 enum snap_merge_hold {
 	SNAP_MERGE_HOLD_SUSPENDED, /* set from the start, until resume */
+	SNAP_MERGE_HOLD_QUIET,	   /* the device is being stopped for a switch */
 	SNAP_MERGE_HOLD_SWITCH,	   /* another snapshot is being resumed */
+	SNAP_MERGE_HOLD_PAUSED,	   /* a message said so */
 };
 
 struct snap_merge *snap_merge_create(struct snapshot *snap);
@@ -28,11 +30,23 @@ void snap_merge_hold(struct snap_merge *merge, enum snap_merge_hold why);
 /* Goes on when no other reason is left. */
 void snap_merge_release(struct snap_merge *merge, enum snap_merge_hold why);
 
+/*
+ * Messages. pause() returns at once; the event says when the merge stands still. A rate
+ * of 0 is none.
+ */
+#define SNAP_MERGE_MAX_RATE_KIB (1ULL << 40)
+void snap_merge_pause(struct snap_merge *merge);
+void snap_merge_unpause(struct snap_merge *merge);
+void snap_merge_set_rate(struct snap_merge *merge, u64 kib_per_second);
+u64 snap_merge_rate(const struct snap_merge *merge);
+/* SNAP_GENL_F_MERGE_*. */
+u32 snap_merge_flags(const struct snap_merge *merge);
+
 bool snap_merge_failed(const struct snap_merge *merge);
 /* Chunks that neither device is known to own: a clear failed. */
 bool snap_merge_has_limbo(const struct snap_merge *merge);
 
-/* Both are held. @to goes on where @from was. */
+/* Both are held. @to goes on where @from was, as fast, or as paused. */
 void snap_merge_take_over(struct snap_merge *to, struct snap_merge *from);
 
 /* What a write to a mapped chunk must do. */

@@ -4,6 +4,7 @@
  * merged into it.
  */
 #include "merge.h"
+#include "messages.h"
 #include "origin.h"
 #include "registry.h"
 #include "snapshot.h"
@@ -99,9 +100,10 @@ static int route_write(struct snapshot *snap, struct bio *bio)
 
 	/* Not, or no longer, in the snapshot; it will not be again. */
 	snap_bio_cut(snap, bio, run.old_chunk + run.nr_chunks);
+	if (!snap_origin_admit(snap->origin, bio))
+		return DM_MAPIO_SUBMITTED;
 	remap_to_origin(snap, bio);
-	return snap_origin_admit(snap->origin, bio) ? DM_MAPIO_REMAPPED :
-						      DM_MAPIO_SUBMITTED;
+	return DM_MAPIO_REMAPPED;
 }
 
 void snap_merge_resubmit(struct snapshot *snap, struct bio *bio)
@@ -178,13 +180,18 @@ static void merge_presuspend(struct dm_target *ti)
 {
 	struct snapshot *snap = ti->private;
 
-	snap_merge_hold(snap->merge, SNAP_MERGE_HOLD_SUSPENDED);
+	snap_origin_stop_waiting(snap->origin, &snap->head,
+				 dm_noflush_suspending(ti));
+	snap_merge_hold(snap->merge, snap_switch_is_quieting() ?
+					     SNAP_MERGE_HOLD_QUIET :
+					     SNAP_MERGE_HOLD_SUSPENDED);
 }
 
 static void merge_presuspend_undo(struct dm_target *ti)
 {
 	struct snapshot *snap = ti->private;
 
+	snap_origin_go_on(snap->origin, &snap->head);
 	snap_merge_release(snap->merge, SNAP_MERGE_HOLD_SUSPENDED);
 }
 
@@ -192,7 +199,11 @@ static void merge_postsuspend(struct dm_target *ti)
 {
 	struct snapshot *snap = ti->private;
 
-	WRITE_ONCE(snap->suspended, true);
+	snap_origin_go_on(snap->origin, &snap->head);
+	if (snap_switch_is_quieting())
+		snap_merge_release(snap->merge, SNAP_MERGE_HOLD_QUIET);
+	else
+		WRITE_ONCE(snap->suspended, true);
 }
 
 static int merge_preresume(struct dm_target *ti)
@@ -240,5 +251,6 @@ struct target_type snap_merge_target = {
 	.preresume = merge_preresume,
 	.resume = merge_resume,
 	.status = merge_status,
+	.message = snap_message,
 	.iterate_devices = merge_iterate_devices,
 };

@@ -5,6 +5,7 @@
  * A bio goes down by one event only: a look that finds its whole range preserved
  * in every live snapshot. See "Life of an origin write" in docs/design.md.
  */
+#include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/rculist.h>
 #include <linux/sched/mm.h>
@@ -125,7 +126,7 @@ static void begin_missing_in(struct snapshot *snap, sector_t sector,
 		int r = snapshot_begin_run(snap, hole.first,
 					   hole.end - hole.first, &p);
 
-		if (r == -ENOSPC)
+		if (r == -ENOSPC && !snap_space_queues(snap))
 			snap_health_raise(snap, SNAP_INVALIDATING,
 					  "the COW device is full and the origin is written");
 		if (r)
@@ -149,11 +150,50 @@ void snap_origin_start_missing(struct snap_origin *origin, sector_t sector,
 	snap_copy_start(origin, &runs);
 }
 
+void snap_origin_start_missing_for_merge(struct snap_origin *origin,
+					 sector_t sector, sector_t nr_sectors)
+{
+	struct chunk_range range, hole;
+	struct snapshot *snap;
+
+	snap_origin_start_missing(origin, sector, nr_sectors);
+	rcu_read_lock();
+	list_for_each_entry_rcu(snap, &origin->snapshots, on_origin) {
+		if (preserved_in(snap, sector, nr_sectors) ||
+		    !range_of(snap, sector, nr_sectors, &range))
+			continue;
+		write_lock(&snap->lock);
+		if (snap->health < SNAP_INVALIDATING &&
+		    next_missing(snap, range, &hole) &&
+		    !snap->store->type->has_room(snap->store))
+			snap_space_merge_waits(snap);
+		write_unlock(&snap->lock);
+	}
+	rcu_read_unlock();
+}
+
 enum wait_result {
-	WAIT_NOT_NEEDED, /* preserved */
-	WAIT_QUEUED,	 /* the bio is no longer ours */
-	WAIT_IMPOSSIBLE, /* something is missing that could not be started */
+	WAIT_NOT_NEEDED,  /* preserved */
+	WAIT_QUEUED,	  /* the bio is no longer ours */
+	WAIT_PUSHED_BACK, /* it goes back to device-mapper */
+	WAIT_IMPOSSIBLE,  /* something is missing that could not be started */
 };
+
+/* The caller holds the lock of @snap, which has no room. */
+static enum wait_result wait_for_space(struct snapshot *snap, struct bio *bio)
+{
+	switch (snap_space_origin_bio(snap, bio)) {
+	case SNAP_NO_SPACE_WAITS:
+		return WAIT_QUEUED;
+	case SNAP_NO_SPACE_PUSHED_BACK:
+		return WAIT_PUSHED_BACK;
+	default:
+		snap_health_raise(snap, SNAP_INVALIDATING,
+				  "the COW device is full, and a write to the origin must end");
+		bio_list_add(&snap->invalidating_bios, bio);
+		return WAIT_QUEUED;
+	}
+}
 
 static enum wait_result wait_in(struct snapshot *snap, struct bio *bio)
 {
@@ -172,9 +212,13 @@ static enum wait_result wait_in(struct snapshot *snap, struct bio *bio)
 		p = pending_in(snap, range);
 		if (p) {
 			bio_list_add(&p->origin_bios, bio);
+			snap_waits_begin(&snap->counters.waits, ktime_get_ns(),
+					 1);
 			result = WAIT_QUEUED;
 		} else if (next_missing(snap, range, &hole)) {
-			result = WAIT_IMPOSSIBLE;
+			result = snap->store->type->has_room(snap->store) ?
+					 WAIT_IMPOSSIBLE :
+					 wait_for_space(snap, bio);
 		}
 	}
 	write_unlock(&snap->lock);
@@ -229,6 +273,10 @@ bool snap_origin_admit(struct snap_origin *origin, struct bio *bio)
 	case WAIT_IMPOSSIBLE:
 		defer(origin, bio);
 		return false;
+	case WAIT_PUSHED_BACK:
+		bio->bi_status = BLK_STS_DM_REQUEUE;
+		bio_endio(bio);
+		return false;
 	default:
 		return false;
 	}
@@ -236,8 +284,56 @@ bool snap_origin_admit(struct snap_origin *origin, struct bio *bio)
 
 void snap_origin_continue(struct snap_origin *origin, struct bio *bio)
 {
-	if (snap_origin_admit(origin, bio))
+	if (snap_origin_admit(origin, bio)) {
+		bio_set_dev(bio, origin->bdev);
 		submit_bio_noacct(bio);
+	}
+}
+
+enum snap_stop snap_origin_stop_of(struct snap_origin *origin,
+				   const struct bio *bio)
+{
+	enum snap_stop stop = SNAP_STOP_NOT;
+	struct snap_head *head;
+	unsigned long flags;
+
+	spin_lock_irqsave(&origin->deferred_lock, flags);
+	list_for_each_entry(head, &origin->stopping, stopping) {
+		if (dm_disk(head->md) == bio->bi_bdev->bd_disk)
+			stop = head->stop;
+	}
+	spin_unlock_irqrestore(&origin->deferred_lock, flags);
+	return stop;
+}
+
+void snap_origin_stop_waiting(struct snap_origin *origin,
+			      struct snap_head *head, bool noflush)
+{
+	struct bio_list bios = BIO_EMPTY_LIST;
+	struct snapshot *snap;
+	struct bio *bio;
+
+	if (!head->md)
+		return;
+	spin_lock_irq(&origin->deferred_lock);
+	head->stop = noflush ? SNAP_STOP_PUSH_BACK : SNAP_STOP_NO_WAIT;
+	if (list_empty(&head->stopping))
+		list_add(&head->stopping, &origin->stopping);
+	spin_unlock_irq(&origin->deferred_lock);
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(snap, &origin->snapshots, on_origin)
+		snap_space_take_bios_of(snap, dm_disk(head->md), &bios);
+	rcu_read_unlock();
+	while ((bio = bio_list_pop(&bios)))
+		snap_origin_continue(origin, bio);
+}
+
+void snap_origin_go_on(struct snap_origin *origin, struct snap_head *head)
+{
+	spin_lock_irq(&origin->deferred_lock);
+	list_del_init(&head->stopping);
+	spin_unlock_irq(&origin->deferred_lock);
 }
 
 void snap_origin_settled(struct snap_origin *origin)
@@ -284,6 +380,7 @@ struct snap_origin *snap_origin_create(struct block_device *bdev)
 	INIT_LIST_HEAD(&origin->list);
 	INIT_LIST_HEAD(&origin->heads);
 	INIT_LIST_HEAD(&origin->snapshots);
+	INIT_LIST_HEAD(&origin->stopping);
 	init_waitqueue_head(&origin->settled);
 	init_waitqueue_head(&origin->switched);
 	spin_lock_init(&origin->deferred_lock);

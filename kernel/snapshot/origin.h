@@ -12,7 +12,9 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include "space.h"
 
+struct snap_head;
 struct snapshot;
 
 struct snap_origin {
@@ -42,8 +44,14 @@ struct snap_origin {
 	atomic_t settled_seq;
 	wait_queue_head_t settled;
 
+	/* A merge waits until a range is preserved. */
+	bool merge_waits;
+	/* Switches under way that no bio may outwait: see quiet_begin(). */
+	atomic_t nr_must_end;
+
 	spinlock_t deferred_lock;
 	struct bio_list deferred;
+	struct list_head stopping; /* struct snap_head: being suspended */
 	struct workqueue_struct *wq;
 	struct work_struct work;
 };
@@ -53,9 +61,11 @@ struct snap_origin *snap_origin_create(struct block_device *bdev);
 void snap_origin_free(struct snap_origin *origin);
 
 /*
- * Asks for a bio that changes the origin to go down. True: it may. False: it has
- * been queued, and will be submitted when every snapshot has what it needs. Does
- * not wait for snapshots; may sleep for kcopyd's pools.
+ * Asks for a bio that changes the origin to go down. True: it may, and the caller points
+ * it at the device. False: it has been queued, and will be submitted when every
+ * snapshot has what it needs, or has been given back to device-mapper. Does not wait
+ * for snapshots; may sleep for kcopyd's pools. As long as it waits, the bio's device is
+ * the head through which it came.
  */
 bool snap_origin_admit(struct snap_origin *origin, struct bio *bio);
 
@@ -69,6 +79,24 @@ bool snap_origin_preserved(struct snap_origin *origin, sector_t sector,
 /* Starts the copies that this takes, as many as may be under way at once. */
 void snap_origin_start_missing(struct snap_origin *origin, sector_t sector,
 			       sector_t nr_sectors);
+
+/*
+ * The same, for the merge, which waits for it; the wait for space of the snapshots that
+ * have no room begins too.
+ */
+void snap_origin_start_missing_for_merge(struct snap_origin *origin,
+					 sector_t sector, sector_t nr_sectors);
+
+/*
+ * A head is being suspended: from now on its bios do not wait for space, and those that
+ * do stop it. Until snap_origin_go_on(), when it is suspended or the suspend was undone.
+ */
+void snap_origin_stop_waiting(struct snap_origin *origin,
+			      struct snap_head *head, bool noflush);
+void snap_origin_go_on(struct snap_origin *origin, struct snap_head *head);
+/* Whether the head that a waiting bio came through is being suspended. */
+enum snap_stop snap_origin_stop_of(struct snap_origin *origin,
+				   const struct bio *bio);
 
 /* A run ended, or a snapshot is out: lets those who wait look again. */
 void snap_origin_settled(struct snap_origin *origin);

@@ -26,6 +26,7 @@ static int origin_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		return -ENOMEM;
 	}
 	INIT_LIST_HEAD(&ot->head.list);
+	INIT_LIST_HEAD(&ot->head.stopping);
 	r = dm_get_device(ti, argv[0], dm_table_get_mode(ti->table), &ot->dev);
 	if (r) {
 		ti->error = "Cannot get origin device";
@@ -70,13 +71,30 @@ static int origin_map(struct dm_target *ti, struct bio *bio)
 {
 	struct origin_target *ot = ti->private;
 
+	if (!(bio->bi_opf & REQ_PREFLUSH) && bio_data_dir(bio) == WRITE) {
+		if (bio_sectors(bio) > MAX_WRITE_SECTORS)
+			dm_accept_partial_bio(bio, MAX_WRITE_SECTORS);
+		if (!snap_origin_admit(ot->origin, bio))
+			return DM_MAPIO_SUBMITTED;
+	}
 	bio_set_dev(bio, ot->dev->bdev);
-	if (bio->bi_opf & REQ_PREFLUSH || bio_data_dir(bio) != WRITE)
-		return DM_MAPIO_REMAPPED;
-	if (bio_sectors(bio) > MAX_WRITE_SECTORS)
-		dm_accept_partial_bio(bio, MAX_WRITE_SECTORS);
-	return snap_origin_admit(ot->origin, bio) ? DM_MAPIO_REMAPPED :
-						    DM_MAPIO_SUBMITTED;
+	return DM_MAPIO_REMAPPED;
+}
+
+static void origin_presuspend(struct dm_target *ti)
+{
+	struct origin_target *ot = ti->private;
+
+	snap_origin_stop_waiting(ot->origin, &ot->head,
+				 dm_noflush_suspending(ti));
+}
+
+/* Suspended, or not after all. */
+static void origin_suspend_over(struct dm_target *ti)
+{
+	struct origin_target *ot = ti->private;
+
+	snap_origin_go_on(ot->origin, &ot->head);
 }
 
 static void origin_resume(struct dm_target *ti)
@@ -130,6 +148,9 @@ struct target_type snap_origin_target = {
 	.ctr = origin_ctr,
 	.dtr = origin_dtr,
 	.map = origin_map,
+	.presuspend = origin_presuspend,
+	.presuspend_undo = origin_suspend_over,
+	.postsuspend = origin_suspend_over,
 	.resume = origin_resume,
 	.status = origin_status,
 	.iterate_devices = origin_iterate_devices,

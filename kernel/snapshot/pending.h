@@ -39,6 +39,10 @@ struct snap_pending {
 	/* The user's bio that is the copy itself, or NULL. */
 	struct bio *full_bio;
 
+	u64 began_ns;
+	bool own_write; /* full_bio, which is ended before the run is */
+	bool shared;	/* read for other snapshots too */
+
 	/* Under snap->lock. */
 	struct bio_list origin_bios; /* look again when this run is finished */
 	struct bio_list snap_bios;   /* writes to the snapshot, inside this run */

@@ -11,7 +11,8 @@ DEFINE_MUTEX(snap_registry_lock);
 
 /* Few, and looked through by constructors only. */
 static LIST_HEAD(origins);
-static LIST_HEAD(snapshots);
+static LIST_HEAD(snapshots); /* in the order of their serials */
+static u64 last_serial;
 
 struct snap_origin *snap_registry_get_origin(struct block_device *bdev)
 {
@@ -103,6 +104,7 @@ int snap_registry_enter(struct snapshot *snap, char **error)
 		r = -EINVAL;
 		goto out;
 	}
+	snap->serial = ++last_serial;
 	snap->role = src ? SNAP_ROLE_WAITING : SNAP_ROLE_OWNER;
 	if (src) {
 		snap->peer = src;
@@ -147,6 +149,25 @@ void snap_registry_leave(struct snapshot *snap)
 		snap->peer = NULL;
 	}
 	mutex_unlock(&snap_registry_lock);
+}
+
+int snap_registry_walk(u64 *serial, int (*fn)(struct snapshot *snap, void *context),
+		       void *context)
+{
+	struct snapshot *snap;
+	int r = 0;
+
+	mutex_lock(&snap_registry_lock);
+	list_for_each_entry(snap, &snapshots, registered) {
+		if (snap->serial <= *serial || !snap->resumed || snap->succeeded)
+			continue;
+		r = fn(snap, context);
+		if (r)
+			break;
+		*serial = snap->serial;
+	}
+	mutex_unlock(&snap_registry_lock);
+	return r;
 }
 
 void snap_registry_add_head(struct snap_origin *origin, struct snap_head *head,

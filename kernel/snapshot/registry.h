@@ -7,6 +7,7 @@
 #define SNAP_REGISTRY_H
 
 #include <linux/mutex.h>
+#include <linux/types.h>
 
 struct block_device;
 struct mapped_device;
@@ -42,6 +43,13 @@ void snap_registry_leave(struct snapshot *snap);
  */
 void snap_registry_lock_untaken(struct snapshot *snap);
 void snap_registry_taken(struct snapshot *snap);
+
+/*
+ * Calls @fn, with snap_registry_lock held, for the snapshots that came alive, behind the one
+ * of number *@serial, and moves *@serial on. Stops at an -errno of @fn, and returns it.
+ */
+int snap_registry_walk(u64 *serial, int (*fn)(struct snapshot *snap, void *context),
+		       void *context);
 
 /*
  * A head starts or ends playing the origin. Idempotent. Adding is done with

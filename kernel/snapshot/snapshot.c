@@ -21,8 +21,14 @@ void snap_health_raise(struct snapshot *snap, enum snap_health health,
 		DMERR("%s: snapshot is lost: %s; the origin is unharmed; remove the snapshot",
 		      dm_table_device_name(snap->ti->table), why);
 	WRITE_ONCE(snap->health, health);
-	snap->event_due = true;
+	/* Invalidating is told when it is on disk. */
+	if (health == SNAP_OVERFLOW)
+		snap_event_raise(snap, SNAP_GENL_EVENT_OVERFLOW);
+	else if (health == SNAP_INVALID)
+		snap_event_raise(snap, SNAP_GENL_EVENT_INVALID);
 	snap_worker_kick(snap);
+	/* What waits for space needs none any more. */
+	snap_space_kick(snap);
 }
 
 /* Opens both devices and checks that the table line can be meant for them. */
@@ -99,12 +105,15 @@ static void init_fields(struct snapshot *snap, struct dm_target *ti)
 	bio_list_init(&snap->deferred_bios);
 	snap_tracked_init(&snap->tracked);
 	snap_worker_init(snap);
+	snap_space_setup(snap);
+	snap_events_setup(snap);
 	INIT_LIST_HEAD(&snap->draining);
 	snap_index_spare_init(&snap->spare);
 	init_waitqueue_head(&snap->idle);
 	INIT_LIST_HEAD(&snap->registered);
 	INIT_LIST_HEAD(&snap->on_origin);
 	INIT_LIST_HEAD(&snap->head.list);
+	INIT_LIST_HEAD(&snap->head.stopping);
 }
 
 static int create_store(struct snapshot *snap)
@@ -286,7 +295,9 @@ void snapshot_destroy(struct snapshot *snap)
 	mutex_lock(&snap_registry_lock);
 	snapshot_leave_origin(snap);
 	mutex_unlock(&snap_registry_lock);
+	snap_space_leave(snap);
 	snapshot_rest(snap);
+	snap_events_flush(snap);
 	/* Only now may another table read what is on the COW device. */
 	snap_registry_leave(snap);
 
@@ -344,6 +355,7 @@ static void emit_ima(struct snapshot *snap, char *result, unsigned int maxlen)
 void snapshot_status(struct snapshot *snap, status_type_t type, char *result,
 		     unsigned int maxlen)
 {
+	struct snap_args args;
 	unsigned int sz = 0;
 	u32 chunk_sectors;
 
@@ -354,9 +366,10 @@ void snapshot_status(struct snapshot *snap, status_type_t type, char *result,
 	case STATUSTYPE_TABLE:
 		read_lock(&snap->lock);
 		chunk_sectors = snap->store->chunk_sectors;
+		args = snap->args;
 		read_unlock(&snap->lock);
 		DMEMIT("%s %s", snap->origin_dev->name, snap->cow_dev->name);
-		snap_args_emit(&snap->args, chunk_sectors, result, sz, maxlen);
+		snap_args_emit(&args, chunk_sectors, result, sz, maxlen);
 		break;
 	case STATUSTYPE_IMA:
 		emit_ima(snap, result, maxlen);

@@ -12,9 +12,12 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include "args.h"
+#include "counters.h"
+#include "events.h"
 #include "pending.h"
 #include "snap_compat.h"
 #include "snap_index.h"
+#include "space.h"
 #include "store.h"
 #include "tracked.h"
 
@@ -43,6 +46,10 @@ enum snap_role {
 struct snap_head {
 	struct list_head list; /* origin->heads */
 	struct mapped_device *md;
+
+	/* Under origin->deferred_lock. */
+	struct list_head stopping; /* origin->stopping */
+	enum snap_stop stop;
 };
 
 struct snapshot {
@@ -67,9 +74,11 @@ struct snapshot {
 	sector_t pending_sectors;
 	struct bio_list invalidating_bios; /* origin bios: wait for valid 0 */
 	struct bio_list deferred_bios;	   /* own bios, each inside one chunk */
-	bool event_due;
+	struct snap_space space;
+	struct snap_counters counters;
 
 	struct snap_tracked tracked;
+	struct snap_events events;
 
 	/*
 	 * Runs whose data is on its way to the COW device, and runs whose data is
@@ -90,11 +99,13 @@ struct snapshot {
 
 	/* Under snap_registry_lock. */
 	struct list_head registered;
+	u64 serial; /* later tables have higher ones */
 	enum snap_role role;
 	struct snapshot *peer; /* the other side of a handover to come */
 	bool resumed;	       /* was active once */
 	bool suspended;
 	bool being_taken; /* ->peer is taking over: neither resume nor destroy */
+	bool succeeded;	  /* by a table of the same mapped device */
 
 	struct list_head on_origin; /* origin->snapshots: RCU */
 	struct snap_merge *merge;   /* of a snapshot-merge target */
@@ -152,11 +163,18 @@ void snapshot_status(struct snapshot *snap, status_type_t type, char *result,
 		     unsigned int maxlen);
 
 /*
- * Raises the health (never lowers it), logs @why, and kicks the worker, which writes
- * the header and raises the event. The caller holds snap->lock exclusively.
+ * Raises the health (never lowers it), logs @why, raises the event, and kicks the worker,
+ * which writes the header. The caller holds snap->lock exclusively.
  */
 void snap_health_raise(struct snapshot *snap, enum snap_health health,
 		       const char *why);
+
+/* What becomes of a full snapshot that is written. */
+static inline enum snap_health snapshot_full_health(const struct snapshot *snap)
+{
+	return snap->args.userspace_supports_overflow ? SNAP_OVERFLOW :
+							SNAP_INVALIDATING;
+}
 
 static inline enum snap_health snap_health_of(const struct snapshot *snap)
 {
@@ -200,6 +218,11 @@ void snap_bio_cut(struct snapshot *snap, struct bio *bio, chunk_t end_chunk);
 /* switch.c: see there. */
 int snap_switch_check(struct snapshot *snap);
 void snap_switch_resume(struct snapshot *snap);
+/*
+ * This task is just stopping the device of the calling hook for a switch: it is
+ * no suspend of the user's.
+ */
+bool snap_switch_is_quieting(void);
 
 extern struct target_type snap_snapshot_target;
 extern struct target_type snap_origin_target;

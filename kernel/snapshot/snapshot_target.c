@@ -3,8 +3,10 @@
  * The target snapshot: where a read, a write and a discard of the snapshot's device
  * go. map() never waits; what cannot be done at once is queued.
  */
+#include <linux/ktime.h>
 #include <linux/moduleparam.h>
 #include "copy.h"
+#include "messages.h"
 #include "origin.h"
 #include "snap_format.h"
 #include "snapshot.h"
@@ -45,6 +47,8 @@ int snapshot_begin_run(struct snapshot *snap, chunk_t old_chunk, u64 want,
 	}
 	p->run.old_chunk = old_chunk;
 	p->run.nr_chunks = nr;
+	p->began_ns = ktime_get_ns();
+	snap_space_taken(snap, nr, p->began_ns);
 	snap_pending_insert(snap, p);
 	list_add_tail(&p->list, &snap->fifo);
 	snap->nr_pending++;
@@ -122,15 +126,41 @@ static bool route_write_mapped(struct snapshot *snap, struct bio *bio)
 	return true;
 }
 
+static void wait_for_run(struct snapshot *snap, struct snap_pending *p,
+			 struct bio *bio)
+{
+	bio_list_add(&p->snap_bios, bio);
+	snap_waits_begin(&snap->counters.waits, ktime_get_ns(), 1);
+}
+
 /* Not now: too many runs under way. Cut to a chunk, so that one answer fits later. */
 static int defer(struct snapshot *snap, struct bio *bio, chunk_t chunk)
 {
 	snap_bio_cut(snap, bio, chunk + 1);
 	bio_list_add(&snap->deferred_bios, bio);
+	snap_waits_begin(&snap->counters.waits, ktime_get_ns(), 1);
 	/* The end of any run makes the worker look; where there is none, we do. */
 	if (!snap->nr_pending)
 		snap_worker_kick(snap);
 	return DM_MAPIO_SUBMITTED;
+}
+
+/* No room for it. DM_MAPIO_*, or -ENOSPC: the caller ends it with that. */
+static int find_no_room(struct snapshot *snap, struct bio *bio, chunk_t chunk)
+{
+	snap_bio_cut(snap, bio, chunk + 1);
+	switch (snap_space_own_bio(snap, bio)) {
+	case SNAP_NO_SPACE_WAITS:
+		return DM_MAPIO_SUBMITTED;
+	case SNAP_NO_SPACE_PUSHED_BACK:
+		return DM_MAPIO_REQUEUE;
+	case SNAP_NO_SPACE_FAILS:
+		return -ENOSPC;
+	default:
+		snap_health_raise(snap, snapshot_full_health(snap),
+				  "the COW device is full and the snapshot is written");
+		return DM_MAPIO_KILL;
+	}
 }
 
 /*
@@ -152,22 +182,17 @@ static int route_write_hole(struct snapshot *snap, struct bio *bio,
 	r = snapshot_begin_run(snap, chunk, max(whole, 1ULL), &p);
 	if (r == -EAGAIN)
 		return defer(snap, bio, chunk);
-	if (r) {
-		snap_health_raise(snap,
-				  snap->args.userspace_supports_overflow ?
-					  SNAP_OVERFLOW :
-					  SNAP_INVALIDATING,
-				  "the COW device is full and the snapshot is written");
-		return DM_MAPIO_KILL;
-	}
+	if (r)
+		return find_no_room(snap, bio, chunk);
 	snap_bio_cut(snap, bio, chunk + p->run.nr_chunks);
 	if (whole) {
 		p->full_bio = bio;
+		p->own_write = true;
 		snap_bio_of(bio)->full = p;
 		snap_remap_to_cow(snap, bio, p->run.new_chunk);
 		return DM_MAPIO_REMAPPED;
 	}
-	bio_list_add(&p->snap_bios, bio);
+	wait_for_run(snap, p, bio);
 	*copy = p;
 	return DM_MAPIO_SUBMITTED;
 }
@@ -187,7 +212,7 @@ static int route_write_locked(struct snapshot *snap, struct bio *bio,
 	p = snap_pending_from(snap, chunk);
 	if (p && p->run.old_chunk <= chunk) {
 		snap_bio_cut(snap, bio, p->run.old_chunk + p->run.nr_chunks);
-		bio_list_add(&p->snap_bios, bio);
+		wait_for_run(snap, p, bio);
 		return DM_MAPIO_SUBMITTED;
 	}
 	snap_index_lookup(&snap->index, chunk, &hole);
@@ -218,6 +243,11 @@ int snapshot_route_write(struct snapshot *snap, struct bio *bio)
 		list_add(&copy->start, &runs);
 		snap_copy_start(snap->origin, &runs);
 	}
+	if (r == -ENOSPC) {
+		bio->bi_status = BLK_STS_NOSPC;
+		bio_endio(bio);
+		return DM_MAPIO_SUBMITTED;
+	}
 	return r;
 }
 
@@ -226,6 +256,10 @@ void snapshot_resubmit(struct snapshot *snap, struct bio *bio)
 	switch (snapshot_route_write(snap, bio)) {
 	case DM_MAPIO_REMAPPED:
 		submit_bio_noacct(bio);
+		break;
+	case DM_MAPIO_REQUEUE:
+		bio->bi_status = BLK_STS_DM_REQUEUE;
+		bio_endio(bio);
 		break;
 	case DM_MAPIO_KILL:
 		bio_io_error(bio);
@@ -362,11 +396,23 @@ static void snapshot_resume(struct dm_target *ti)
 	snap_switch_resume(ti->private);
 }
 
+static void snapshot_presuspend(struct dm_target *ti)
+{
+	snap_space_stop_own(ti->private, dm_noflush_suspending(ti));
+}
+
+static void snapshot_presuspend_undo(struct dm_target *ti)
+{
+	snap_space_go_own(ti->private);
+}
+
 static void snapshot_postsuspend(struct dm_target *ti)
 {
 	struct snapshot *snap = ti->private;
 
-	WRITE_ONCE(snap->suspended, true);
+	snap_space_go_own(snap);
+	if (!snap_switch_is_quieting())
+		WRITE_ONCE(snap->suspended, true);
 }
 
 static void snapshot_target_status(struct dm_target *ti, status_type_t type,
@@ -406,10 +452,13 @@ struct target_type snap_snapshot_target = {
 	.dtr = snapshot_dtr,
 	.map = snapshot_map,
 	.end_io = snapshot_end_io,
+	.presuspend = snapshot_presuspend,
+	.presuspend_undo = snapshot_presuspend_undo,
 	.postsuspend = snapshot_postsuspend,
 	.preresume = snapshot_preresume,
 	.resume = snapshot_resume,
 	.status = snapshot_target_status,
+	.message = snap_message,
 	.iterate_devices = snapshot_iterate_devices,
 	.io_hints = snapshot_io_hints,
 };

@@ -62,6 +62,9 @@ struct snap_store_type {
 	 */
 	u32 (*alloc)(struct snap_store *store, u32 want, chunk_t *first);
 
+	/* Would alloc() find room? Locking as alloc(). */
+	bool (*has_room)(struct snap_store *store);
+
 	/*
 	 * Makes exceptions durable, with the data that was written to their chunks
 	 * and completed before. The caller excludes all others but alloc() and
@@ -97,7 +100,7 @@ struct snap_store_type {
 	 */
 	int (*invalidate)(struct snap_store *store);
 
-	/* Locking as alloc(). */
+	/* Locking as alloc(). All 0 but the total before a load. */
 	void (*usage)(struct snap_store *store, struct snap_usage *usage);
 };
 

@@ -536,18 +536,34 @@ static int persistent_load(struct snap_store *store, snap_store_add_fn add,
 	}
 }
 
+/* The device may have grown: its size is always read live. */
+static struct snap_geometry live_geometry(struct persistent_store *ps)
+{
+	struct snap_geometry geo = ps->geo;
+
+	geo.nr_chunks = bdev_nr_sectors(ps->store.bdev) >> ps->store.chunk_shift;
+	return geo;
+}
+
 static u32 persistent_alloc(struct snap_store *store, u32 want, chunk_t *first)
 {
 	struct persistent_store *ps = to_persistent(store);
-	struct snap_geometry geo = ps->geo;
-	u32 nr;
+	struct snap_geometry geo = live_geometry(ps);
+	u32 nr = snap_area_alloc_run(&geo, &ps->next_free, ps->nr_handed_out,
+				     want, first);
 
-	/* The device may have grown: its size is always read live. */
-	geo.nr_chunks = bdev_nr_sectors(store->bdev) >> store->chunk_shift;
-	nr = snap_area_alloc_run(&geo, &ps->next_free, ps->nr_handed_out, want,
-				 first);
 	ps->nr_handed_out += nr;
 	return nr;
+}
+
+static bool persistent_has_room(struct snap_store *store)
+{
+	struct persistent_store *ps = to_persistent(store);
+	struct snap_geometry geo = live_geometry(ps);
+	chunk_t next_free = ps->next_free, first;
+
+	return snap_area_alloc_run(&geo, &next_free, ps->nr_handed_out, 1,
+				   &first);
 }
 
 /*
@@ -761,14 +777,18 @@ static void persistent_usage(struct snap_store *store, struct snap_usage *usage)
 {
 	struct persistent_store *ps = to_persistent(store);
 	u64 nr_entries = READ_ONCE(ps->nr_entries);
-	u64 area = nr_entries / ps->geo.entries_per_area;
 	chunk_t next_free = ps->next_free;
+	u64 area;
 
+	memset(usage, 0, sizeof(*usage));
+	usage->total_sectors = bdev_nr_sectors(store->bdev);
+	if (!ps->geo.entries_per_area)
+		return;
+	area = nr_entries / ps->geo.entries_per_area;
 	if (ps->merging)
 		next_free = snap_area_next_free(&ps->geo, area,
 						nr_entries % ps->geo.entries_per_area);
 	usage->allocated_sectors = chunk_sector(ps, next_free);
-	usage->total_sectors = bdev_nr_sectors(store->bdev);
 	usage->metadata_sectors = chunk_sector(ps, area + 2);
 }
 
@@ -779,6 +799,7 @@ const struct snap_store_type snap_store_persistent = {
 	.destroy = persistent_destroy,
 	.load = persistent_load,
 	.alloc = persistent_alloc,
+	.has_room = persistent_has_room,
 	.commit = persistent_commit,
 	.merge_peek = persistent_merge_peek,
 	.merge_forget = persistent_merge_forget,

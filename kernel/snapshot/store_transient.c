@@ -69,6 +69,11 @@ static u32 transient_alloc(struct snap_store *store, u32 want, chunk_t *first)
 	return nr;
 }
 
+static bool transient_has_room(struct snap_store *store)
+{
+	return to_transient(store)->next_free < transient_nr_chunks(store);
+}
+
 static int transient_commit(struct snap_store *store,
 			    const struct snap_run *runs, u32 nr)
 {
@@ -95,6 +100,7 @@ const struct snap_store_type snap_store_transient = {
 	.destroy = transient_destroy,
 	.load = transient_load,
 	.alloc = transient_alloc,
+	.has_room = transient_has_room,
 	.commit = transient_commit,
 	.invalidate = transient_invalidate,
 	.usage = transient_usage,

@@ -21,7 +21,63 @@
 struct quiet {
 	struct mapped_device *mds[MAX_HEADS];
 	unsigned int nr;
+	bool push_back;
 };
+
+/* A task that is just stopping a device with the hooks of its targets. */
+struct quieter {
+	struct list_head list;
+	const struct task_struct *task;
+};
+
+static LIST_HEAD(quieters);
+static DEFINE_SPINLOCK(quieters_lock);
+
+bool snap_switch_is_quieting(void)
+{
+	struct quieter *quieter;
+	bool is = false;
+
+	spin_lock(&quieters_lock);
+	list_for_each_entry(quieter, &quieters, list)
+		is |= quieter->task == current;
+	spin_unlock(&quieters_lock);
+	return is;
+}
+
+/*
+ * Bios that wait for space would hold up the quiet. Where a snapshot lets them wait, the
+ * heads are suspended without flush, so that device-mapper gets them back. Elsewhere, as ever:
+ * the hooks of other targets in the table have no part in it; and no bio may begin to
+ * wait until it is over. The caller holds snap_registry_lock.
+ */
+static void quiet_choose(struct quiet *quiet, struct snap_origin *origin)
+{
+	struct snapshot *snap;
+
+	quiet->push_back = false;
+	list_for_each_entry(snap, &origin->snapshots, on_origin)
+		quiet->push_back |= READ_ONCE(snap->args.queue_if_no_space);
+	if (!quiet->push_back)
+		atomic_inc(&origin->nr_must_end);
+}
+
+static void quiet_stop(const struct quiet *quiet, struct mapped_device *md)
+{
+	struct quieter quieter = { .task = current };
+
+	if (!quiet->push_back) {
+		dm_internal_suspend_fast(md);
+		return;
+	}
+	spin_lock(&quieters_lock);
+	list_add(&quieter.list, &quieters);
+	spin_unlock(&quieters_lock);
+	dm_internal_suspend_noflush(md);
+	spin_lock(&quieters_lock);
+	list_del(&quieter.list);
+	spin_unlock(&quieters_lock);
+}
 
 static bool quiet_has(const struct quiet *quiet, const struct mapped_device *md)
 {
@@ -71,12 +127,18 @@ static unsigned int quiet_collect(struct quiet *quiet,
 	return added;
 }
 
-static void quiet_resume(const struct quiet *quiet)
+static void quiet_resume(const struct quiet *quiet, struct snap_origin *origin)
 {
 	unsigned int i;
 
-	for (i = quiet->nr; i--;)
-		dm_internal_resume_fast(quiet->mds[i]);
+	for (i = quiet->nr; i--;) {
+		if (quiet->push_back)
+			dm_internal_resume(quiet->mds[i]);
+		else
+			dm_internal_resume_fast(quiet->mds[i]);
+	}
+	if (!quiet->push_back)
+		atomic_dec(&origin->nr_must_end);
 }
 
 static void quiet_put(struct quiet *quiet)
@@ -89,25 +151,28 @@ static void quiet_put(struct quiet *quiet)
 static void quiet_begin(struct quiet *quiet, struct snapshot *snap)
 {
 	struct mapped_device *own = dm_table_get_md(snap->ti->table);
+	struct snap_origin *origin = snap->origin;
 	unsigned int i;
 
-	quiet->nr = 0;
-	mutex_lock(&snap_registry_lock);
-	while (quiet_collect(quiet, snap->origin, own)) {
-		struct quiet late = *quiet;
+	for (;;) {
+		struct quiet late;
 
+		quiet->nr = 0;
+		mutex_lock(&snap_registry_lock);
+		quiet_choose(quiet, origin);
+		if (!quiet_collect(quiet, origin, own))
+			return;
+		late = *quiet;
 		mutex_unlock(&snap_registry_lock);
 		for (i = 0; i < quiet->nr; i++)
-			dm_internal_suspend_fast(quiet->mds[i]);
+			quiet_stop(quiet, quiet->mds[i]);
 		mutex_lock(&snap_registry_lock);
-		if (!quiet_collect(&late, snap->origin, own))
+		if (!quiet_collect(&late, origin, own))
 			return;
 		/* A head came meanwhile: again from the start, with all. */
 		mutex_unlock(&snap_registry_lock);
-		quiet_resume(quiet);
+		quiet_resume(quiet, origin);
 		quiet_put(&late);
-		quiet->nr = 0;
-		mutex_lock(&snap_registry_lock);
 	}
 }
 
@@ -159,6 +224,7 @@ static chunk_t highest_target(const struct snap_index *index)
  */
 static void take_over(struct snapshot *snap, struct snapshot *src)
 {
+	struct snap_counters counters;
 	struct snap_index index;
 	struct snap_store *store;
 	enum snap_health health;
@@ -167,6 +233,7 @@ static void take_over(struct snapshot *snap, struct snapshot *src)
 	WRITE_ONCE(src->being_taken, true);
 	snapshot_leave_origin(src);
 	mutex_unlock(&snap_registry_lock);
+	snap_space_leave(src);
 	snapshot_rest(src);
 	mutex_lock(&snap_registry_lock);
 
@@ -174,6 +241,7 @@ static void take_over(struct snapshot *snap, struct snapshot *src)
 	store = src->store;
 	index = src->index;
 	health = src->health;
+	counters = src->counters;
 	src->store = snap->store;
 	snap_index_init(&src->index);
 	WRITE_ONCE(src->health, SNAP_INVALID);
@@ -189,6 +257,7 @@ static void take_over(struct snapshot *snap, struct snapshot *src)
 	write_lock(&snap->lock);
 	snap->store = store;
 	snap->index = index;
+	snap->counters = counters;
 	/* There may be room now. */
 	WRITE_ONCE(snap->health, health == SNAP_OVERFLOW ? SNAP_GOOD : health);
 	write_unlock(&snap->lock);
@@ -198,6 +267,8 @@ static void take_over(struct snapshot *snap, struct snapshot *src)
 	WRITE_ONCE(src->role, SNAP_ROLE_SPENT);
 	src->peer = NULL;
 	snap->peer = NULL;
+	src->succeeded = dm_table_get_md(src->ti->table) ==
+			 dm_table_get_md(snap->ti->table);
 	WRITE_ONCE(snap->role, SNAP_ROLE_OWNER);
 	snap_registry_taken(src);
 }
@@ -216,9 +287,8 @@ static void lose(struct snapshot *snap, const char *why)
 	WRITE_ONCE(snap->role, SNAP_ROLE_SPENT);
 	write_lock(&snap->lock);
 	WRITE_ONCE(snap->health, SNAP_INVALID);
-	snap->event_due = true;
 	write_unlock(&snap->lock);
-	snap_worker_kick(snap);
+	snap_event_raise(snap, SNAP_GENL_EVENT_INVALID);
 }
 
 /* The heads stand still, snap_registry_lock is held. */
@@ -275,7 +345,7 @@ static void first_resume(struct snapshot *snap)
 		if (!origin->switching)
 			break;
 		mutex_unlock(&snap_registry_lock);
-		quiet_resume(&quiet);
+		quiet_resume(&quiet, origin);
 		quiet_put(&quiet);
 		wait_event(origin->switched, !READ_ONCE(origin->switching));
 	}
@@ -292,7 +362,7 @@ static void first_resume(struct snapshot *snap)
 	mutex_unlock(&snap_registry_lock);
 	if (merging)
 		snap_merge_release(merging->merge, SNAP_MERGE_HOLD_SWITCH);
-	quiet_resume(&quiet);
+	quiet_resume(&quiet, origin);
 	quiet_put(&quiet);
 }
 
@@ -303,4 +373,5 @@ void snap_switch_resume(struct snapshot *snap)
 	snap_registry_lock_untaken(snap);
 	WRITE_ONCE(snap->suspended, false);
 	mutex_unlock(&snap_registry_lock);
+	snap_space_resumed(snap);
 }

@@ -4,6 +4,7 @@
  * Commits the runs that were copied, in the order of their allocation, finishes
  * those that no read stands in the way of, and puts an invalidation on disk.
  */
+#include <linux/ktime.h>
 #include <linux/rculist.h>
 #include <linux/sched/mm.h>
 #include "nodes.h"
@@ -92,12 +93,31 @@ static void end_full_bio(struct snap_pending *p, blk_status_t status)
 	bio_endio(bio);
 }
 
+/* The caller holds the lock. */
+static void count_run(struct snapshot *snap, const struct snap_pending *p,
+		      blk_status_t status, u64 now)
+{
+	struct snap_counters *counters = &snap->counters;
+
+	if (status)
+		return;
+	counters->latency[snap_latency_bucket(now - p->began_ns,
+					      SNAP_GENL_LATENCY_BUCKETS)]++;
+	if (p->own_write)
+		return;
+	counters->copies++;
+	counters->copied_bytes += snap_chunk_to_sector(snap, p->run.nr_chunks)
+				  << SECTOR_SHIFT;
+	counters->shared_copies += p->shared;
+}
+
 /* Takes a run out of the tree and lets those go on that waited for it. */
 static void finish(struct snapshot *snap, struct snap_pending *p,
 		   blk_status_t status)
 {
 	struct snap_origin *origin = snap->origin;
 	struct bio_list origin_bios, snap_bios;
+	u64 now = ktime_get_ns();
 	struct bio *bio;
 	bool idle;
 
@@ -108,6 +128,9 @@ static void finish(struct snapshot *snap, struct snap_pending *p,
 	rb_erase(&p->node, &snap->pending);
 	origin_bios = p->origin_bios;
 	snap_bios = p->snap_bios;
+	count_run(snap, p, status, now);
+	snap_waits_end(&snap->counters.waits, now,
+		       bio_list_size(&origin_bios) + bio_list_size(&snap_bios));
 	snap->pending_sectors -= snap_chunk_to_sector(snap, p->run.nr_chunks);
 	idle = !--snap->nr_pending;
 	write_unlock(&snap->lock);
@@ -202,6 +225,9 @@ static void commit(struct snapshot *snap, struct batch *batch)
 		if (r)
 			raise(snap, SNAP_INVALIDATING,
 			      "the metadata could not be written to the COW device");
+		else
+			WRITE_ONCE(snap->counters.commits,
+				   snap->counters.commits + 1);
 	}
 	if (snap_health_of(snap) >= SNAP_INVALIDATING) {
 		finish_all(snap, &batch->pending, BLK_STS_IOERR);
@@ -268,22 +294,11 @@ static void route_deferred(struct snapshot *snap)
 	write_lock(&snap->lock);
 	bios = snap->deferred_bios;
 	bio_list_init(&snap->deferred_bios);
+	snap_waits_end(&snap->counters.waits, ktime_get_ns(),
+		       bio_list_size(&bios));
 	write_unlock(&snap->lock);
 	while ((bio = bio_list_pop(&bios)))
 		snapshot_resubmit(snap, bio);
-}
-
-static void tell(struct snapshot *snap)
-{
-	bool due;
-
-	write_lock(&snap->lock);
-	due = snap->event_due && snap->health != SNAP_INVALIDATING;
-	if (due)
-		snap->event_due = false;
-	write_unlock(&snap->lock);
-	if (due)
-		dm_table_event(snap->ti->table);
 }
 
 static void worker(struct work_struct *work)
@@ -306,7 +321,6 @@ static void worker(struct work_struct *work)
 		cond_resched();
 	} while (more);
 	blk_finish_plug(&plug);
-	tell(snap);
 	memalloc_noio_restore(noio);
 }
 

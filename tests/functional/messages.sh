@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# selection: 6.1
+#
+# Messages to snapshot and snapshot-merge.
+
+# shellcheck source=tests/lib/space.sh
+. "$VM_REPO/tests/lib/space.sh"
+
+# usage: refuses TEXT NAME WORD...
+refuses() { check_fails dmsetup message "$2" 0 "${@:3}" --with "$1"; }
+
+test_unknown_and_malformed_messages_are_refused_with_a_reason() {
+	small_snapshot P
+	refuses "unknown message, or a wrong number of words: 'hello'" s hello
+	refuses "unknown message, or a wrong number of words: 'stats'" s stats now
+	refuses "unknown message, or a wrong number of words: 'low_water_mark'" s low_water_mark
+	refuses "unknown message, or a wrong number of words: 'low_water_mark'" s low_water_mark 1 2
+	refuses "message low_water_mark: 'x' is not a number" s low_water_mark x
+	refuses "message low_water_mark: '-1' is not a number" s low_water_mark -1
+	refuses "unknown message, or a wrong number of words: 'no_space'" s no_space
+	refuses "queue or fail is expected, not 'wait'" s no_space wait
+	refuses "this is not a snapshot-merge" s merge pause
+	check_fails dmsetup message orig 0 stats
+	dm_remove s
+	dm_reload orig "$(snap_merge_table /dev/test/o /dev/mapper/cow P 8)"
+	refuses "pause, resume or rate <KiB/s> is expected" orig merge
+	refuses "pause, resume or rate <KiB/s> is expected" orig merge stop
+	refuses "pause, resume or rate <KiB/s> is expected" orig merge pause now
+	refuses "pause, resume or rate <KiB/s> is expected" orig merge rate
+	refuses "message merge rate: 'fast' is not a number" orig merge rate fast
+	refuses "at most 1099511627776 KiB/s" orig merge rate 1099511627777
+	refuses "unknown message, or a wrong number of words: 'hello'" orig hello
+}
+
+test_stats_count_what_a_snapshot_does() {
+	small_snapshot P
+	check_match "$(dm_message s stats)" \
+		"^allocated=16 total=128 metadata=16 invalid=0 overflow=0 low_water_mark=0 low_water=0 no_space=fail waits_for_space=0 .* exceptions=0 copies=0 copied_bytes=0 shared_copies=0 commits=0 waits=0 wait_ns=0 .* latency_us_log2=0$"
+	# A copy of two chunks; a write of a whole chunk, which is none; a part of a chunk.
+	pattern write /dev/mapper/orig --start 80 --sectors 16 --stamp 2
+	pattern write /dev/mapper/s --start 800 --sectors 8 --stamp 4
+	pattern write /dev/mapper/s --start 1601 --sectors 2 --stamp 4
+	check_eq "$(stat_of s exceptions)" 4
+	check_eq "$(stat_of s copies)" 2
+	check_eq "$(stat_of s copied_bytes)" $((3 * 4096))
+	check_eq "$(stat_of s commits)" 3
+	check_eq "$(stat_of s waits)" 2
+	check_ne "$(stat_of s wait_ns)" 0
+	check_ne "$(stat_of s fill_rate)" 0
+	check_eq "$(stat_of s latency_us_log2 | tr , '\n' | awk '{ sum += $1 } END { print sum }')" 3
+	# A reload goes on counting.
+	dm_reload s "$(dm_table s)"
+	check_eq "$(stat_of s copies)" 2
+	pattern write /dev/mapper/orig --start 160 --sectors 8 --stamp 2
+	check_eq "$(stat_of s copies)" 3
+}
+
+test_copies_for_several_snapshots_are_counted_as_shared() {
+	small_snapshot P
+	dev c2 4
+	snap_create other /dev/test/o /dev/test/c2 N 8
+	pattern write /dev/mapper/orig --start 80 --sectors 8 --stamp 2
+	check_eq "$(stat_of s shared_copies) $(stat_of other shared_copies)" "1 1"
+	pattern write /dev/mapper/s --start 801 --sectors 1 --stamp 4
+	check_eq "$(stat_of s copies) $(stat_of s shared_copies)" "2 1"
+}
+
+test_stats_of_a_lost_snapshot_are_answered() {
+	small_snapshot P
+	fill_cow
+	pattern write /dev/mapper/orig --start 4096 --sectors 8 --stamp 3
+	wait_for status_is s Invalid
+	check_match "$(dm_message s stats)" "^allocated=128 total=128 metadata=16 invalid=1 "
+	dm_remove s
+	dm_create s "$snap_line_s"
+	check_match "$(dm_message s stats)" " invalid=1 "
+}
+
+test_stats_of_a_table_that_waits_for_its_exceptions_are_answered() {
+	small_snapshot P
+	dm_create next "$(snap_table /dev/test/o /dev/mapper/cow P 8)" 2>/dev/null &&
+		fail "it came alive though the other is not suspended"
+	dm_remove s
+	# The source is gone.
+	! dmsetup info next >/dev/null 2>&1 || dm_message next stats >/dev/null
+}
+
+test_low_water_mark_is_set_and_printed() {
+	small_snapshot P
+	dm_message s low_water_mark 64
+	check_match "$(dm_table s)" " P 8 2 low_water_mark 64$"
+	check_eq "$(stat_of s low_water_mark) $(stat_of s low_water)" "64 0"
+	dm_message s low_water_mark 112
+	check_eq "$(stat_of s low_water)" 1
+	dm_message s low_water_mark 0
+	check_match "$(dm_table s)" " P 8$"
+	check_eq "$(stat_of s low_water)" 0
+}
+
+# ---- merging ---------------------------------------------------------------
+
+# A snapshot with much to merge; a batch is at most 8 MiB, and a rate makes it smaller.
+# usage: merge_begins [MESSAGE-WORD...]: the merge begins behind that message
+merge_begins() {
+	dev o 32
+	dev c 64
+	pattern write /dev/test/o
+	snap_origin orig /dev/test/o
+	snap_create s /dev/test/o /dev/test/c P 8
+	pattern write /dev/mapper/s --stamp 4
+	dm_remove s
+	dm_suspend orig
+	dm_load orig "$(snap_merge_table /dev/test/o /dev/test/c P 8)"
+	dm_resume orig
+	(($# == 0)) || dm_message orig merge "$@"
+}
+
+merge_came_through() {
+	wait_for -t 60 merge_is_done orig
+	pattern verify /dev/mapper/orig --stamp 4
+	pattern verify /dev/test/o --stamp 4
+}
+
+test_paused_merge_stands_still_until_it_is_resumed() {
+	local before
+	merge_begins rate 1024
+	before=$(dm_events orig)
+	dm_message orig merge pause
+	dm_await orig "$before"
+	check_eq "$(stat_of orig merge_paused) $(stat_of orig merge_done)" "1 0"
+	before=$(dm_status orig)
+	dm_message orig merge rate 0
+	# As the slow merge would have moved on: two batches of it.
+	pattern verify /dev/mapper/orig --stamp 4
+	pattern write /dev/mapper/orig --sectors 4096 --stamp 4
+	check_eq "$(dm_status orig)" "$before"
+	dm_suspend orig
+	dm_resume orig
+	check_eq "$(stat_of orig merge_paused) $(dm_status orig)" "1 $before" "over a suspend"
+	dm_reload orig "$(dm_table orig)"
+	check_eq "$(stat_of orig merge_paused) $(dm_status orig)" "1 $before" "over a reload"
+	dm_message orig merge resume
+	merge_came_through
+	check_eq "$(stat_of orig merge_paused) $(stat_of orig merge_done)" "0 1"
+}
+
+test_paused_merge_can_be_removed_and_goes_on_when_it_is_made_again() {
+	merge_begins pause
+	wait_for stat_is orig merge_paused 1
+	dm_remove orig
+	dm_create orig "$(snap_merge_table /dev/test/o /dev/test/c P 8)"
+	merge_came_through
+}
+
+# usage: allocated NAME
+allocated() { dm_status "$1" | cut -d/ -f1; }
+
+# usage: has_moved FROM
+has_moved() { (($(allocated orig) < $1 - 8192)); }
+
+# The kernel measures: at the rate, no more than that many sectors in that time, and one batch.
+test_merge_keeps_to_its_rate() {
+	local began from to us
+	merge_begins rate 2048
+	check_eq "$(stat_of orig merge_rate)" 2048
+	began=${EPOCHREALTIME/./}
+	from=$(allocated orig)
+	wait_for has_moved "$from"
+	us=$((${EPOCHREALTIME/./} - began))
+	to=$(allocated orig)
+	# 2048 KiB/s are 4096 sectors a second; two batches of a quarter of a second more.
+	(((from - to - 2 * 1100) * 1000000 / 4096 <= us)) ||
+		fail "$((from - to)) sectors in $us microseconds"
+	dm_reload orig "$(dm_table orig)"
+	check_eq "$(stat_of orig merge_rate)" 2048 "over a reload"
+	dm_message orig merge rate 0
+	merge_came_through
+}
+
+# The next batch would be due in minutes; the message ends that wait, and so does a suspend.
+test_slow_merge_does_not_hold_up_anything() {
+	merge_begins rate 1
+	dm_suspend orig
+	dm_resume orig
+	pattern write /dev/mapper/orig --sectors 4096 --stamp 4
+	dm_message orig merge pause
+	wait_for stat_is orig merge_paused 1
+	dm_message orig merge resume
+	dm_message orig merge rate 0
+	merge_came_through
+}
