@@ -131,14 +131,15 @@ static void quiet_resume(const struct quiet *quiet, struct snap_origin *origin)
 {
 	unsigned int i;
 
+	/* First: a snapshot that came alive meanwhile may be full already. */
+	if (!quiet->push_back)
+		atomic_dec(&origin->nr_must_end);
 	for (i = quiet->nr; i--;) {
 		if (quiet->push_back)
 			dm_internal_resume(quiet->mds[i]);
 		else
 			dm_internal_resume_fast(quiet->mds[i]);
 	}
-	if (!quiet->push_back)
-		atomic_dec(&origin->nr_must_end);
 }
 
 static void quiet_put(struct quiet *quiet)

@@ -83,3 +83,37 @@ end_s() {
 	dm_remove s
 	store_check /dev/mapper/cow 8192
 }
+
+# ---- merging ---------------------------------------------------------------
+
+# 32 MiB are being merged into /dev/mapper/orig, whose device is /dev/mapper/below; the message
+# is heard before the first batch, of 8 MiB, is over.
+# usage: merge_begins MESSAGE-WORD...
+merge_begins() {
+	dev o 32
+	dev c 64
+	pattern write /dev/test/o
+	dm_linear below /dev/test/o
+	dm_linear cow /dev/test/c
+	snap_origin orig /dev/mapper/below
+	snap_create s /dev/mapper/below /dev/mapper/cow P 8
+	pattern write /dev/mapper/s --stamp 4
+	dm_remove s
+	dm_suspend orig
+	dm_load orig "$(snap_merge_table /dev/mapper/below /dev/mapper/cow P 8)"
+	# Its copies wait until we have spoken.
+	dm_suspend cow
+	dm_resume orig
+	dm_message orig merge "$@"
+	dm_resume cow
+	wait_for merge_has_moved orig 65536
+}
+
+# usage: merge_has_moved NAME FROM: fewer sectors are allocated than there were
+merge_has_moved() { (($(dm_status "$1" | cut -d/ -f1) < $2)); }
+
+merge_came_through() {
+	wait_for -t 60 merge_is_done orig
+	pattern verify /dev/mapper/orig --stamp 4
+	pattern verify /dev/test/o --stamp 4
+}

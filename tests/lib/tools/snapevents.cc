@@ -26,11 +26,12 @@ using namespace tools;
 namespace {
 
 constexpr const char *usage_text =
-	"usage: snapevents listen [--count N] [--until EVENT] [--seconds S]\n"
+	"usage: snapevents listen [--count N] [--until EVENT] [--seconds S] [--buffer BYTES]\n"
 	"       snapevents dump\n"
 	"       snapevents dump-with-attribute     a request that must be refused\n"
 	"listen prints `ready` when it has joined, then a line an event, until there were N, or one\n"
 	"named EVENT; 1 when S seconds (default 30) are over first.\n"
+	"BYTES are what the socket may hold of what was not read yet.\n"
 	"dump prints a line for each snapshot.\n";
 
 constexpr std::array<const char *, SNAP_GENL_EVENT_MAX + 1> event_names{
@@ -176,6 +177,12 @@ public:
 			throw Error(errno, "join");
 	}
 
+	void hold(int bytes) const
+	{
+		if (::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)))
+			throw Error(errno, "SO_RCVBUF");
+	}
+
 	[[nodiscard]] bool readable(int milliseconds) const
 	{
 		pollfd poll{fd_.get(), POLLIN, 0};
@@ -270,6 +277,8 @@ int listen(const Options &options)
 {
 	Netlink netlink;
 	netlink.join(find_family(netlink).events);
+	if (const std::uint64_t bytes = options.number("buffer", 0))
+		netlink.hold(static_cast<int>(bytes));
 	std::cout << "ready" << std::endl;
 	const std::uint64_t count = options.number("count", 0);
 	const std::string until = options.get("until").value_or("");
@@ -307,7 +316,7 @@ int dump(bool with_attribute)
 
 int body(const std::vector<std::string> &args)
 {
-	const Options options(args, {"count", "until", "seconds"}, {});
+	const Options options(args, {"count", "until", "seconds", "buffer"}, {});
 	if (options.positional().size() != 1)
 		throw UsageError("a verb is needed");
 	const std::string &verb = options.positional()[0];
