@@ -86,6 +86,19 @@ BOOST_AUTO_TEST_CASE(extending_writes_nothing_to_the_journal)
 	BOOST_TEST(changes[1].starts_with("resize loop"));
 }
 
+BOOST_AUTO_TEST_CASE(extension_that_a_kill_cut_short_is_completed)
+{
+	kernel_says(genl::Kind::low_water, 81);
+	sim.fuse.kill_after = sim.fuse.count; // the file has grown, the loop device has not
+	BOOST_CHECK_THROW(sim.engine().poll(), Killed);
+	sim.restart();
+	BOOST_TEST(total() == 100u);
+	sim.mapper.set_used(DmName{"monday"}, Bytes{81 * mib});
+	sim.engine().poll();
+	BOOST_TEST(total() == 150u);
+	check_sound();
+}
+
 BOOST_AUTO_TEST_CASE(waiting_snapshot_is_extended_and_told_of)
 {
 	sim.host.add_mount("/", "/dev/sde", Bytes{100 * mib});

@@ -593,8 +593,12 @@ private:
 			now.unit = planner_.space_unit(row);
 			now.fill_rate = known.fill_rate;
 			const auto size = next_size(policy, now);
-			if (!size)
+			if (!size) {
+				// A daemon that was killed in between left a file that its loop device does not know whole.
+				if (now.total > total)
+					executor_.run_unjournaled(planner_.grow(row, now.total));
 				return;
+			}
 			executor_.run_unjournaled(planner_.grow(row, *size));
 			generation_++;
 			known.not_before.reset();
