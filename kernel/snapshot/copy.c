@@ -1,10 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Copying pending runs from the origin to COW devices. */
+/*
+ * Copying pending runs from the origin to COW devices.
+ *
+ * kcopyd has one thread a client, on the CPU that woke it, and takes all jobs
+ * that it has through each stage together: all reads, then all writes. Left alone
+ * that makes writer, copier and committer wait for each other in turn. So only
+ * as much as keeps the devices busy is handed to it at once, and while several
+ * writes are under way a worker hands it over, which finds itself an idle CPU. A
+ * lone writer starts its copy itself.
+ */
 #include <linux/list_sort.h>
+#include <linux/sched/mm.h>
 #include "copy.h"
 #include "origin.h"
 #include "pending.h"
 #include "snapshot.h"
+
+/* What kcopyd is given at once; one run always is. */
+#define MAX_COPYING_SECTORS ((2U << 20) >> SECTOR_SHIFT)
+/*
+ * After this time more is handed over all the same: where a COW device lies on a
+ * snapshot of the same origin, the copies that kcopyd has may need one that waits
+ * here.
+ */
+#define COPY_LATE (HZ / 4)
 
 static sector_t source_sector(const struct snap_pending *p)
 {
@@ -48,12 +67,43 @@ static int by_source(void *priv, const struct list_head *a,
 	return sa < sb ? -1 : sa > sb;
 }
 
+/*
+ * What a run weighs in copying_sectors. Not clipped to the size of the origin,
+ * which may change before the copy is done.
+ */
+static sector_t weight(const struct snap_pending *p)
+{
+	return snap_chunk_to_sector(p->snap, p->run.nr_chunks);
+}
+
+/* The copies of @first and the rest of its job no longer keep kcopyd busy. */
+static void leave_kcopyd(const struct snap_pending *first)
+{
+	struct snap_origin *origin = first->snap->origin;
+	const struct snap_pending *p;
+	bool more;
+
+	spin_lock(&origin->copy_lock);
+	for (p = first; p; p = p->next_in_job)
+		origin->copying_sectors -= weight(p);
+	if (!origin->copying_sectors) {
+		origin->copies_crowded = origin->copies_overlap;
+		origin->copies_overlap = false;
+	}
+	more = !list_empty(&origin->copies);
+	spin_unlock(&origin->copy_lock);
+	if (more)
+		queue_work(origin->wq, &origin->copy_work);
+}
+
 /* kcopyd's thread. Only marks: nothing here may wait. */
 static void copy_done(int read_err, unsigned long write_err, void *context)
 {
 	struct snap_pending *p = context;
 	unsigned int i = 0;
 
+	/* Before the first is marked: after the last the origin may be gone. */
+	leave_kcopyd(p);
 	while (p) {
 		struct snap_pending *next = p->next_in_job;
 		bool failed = read_err || (write_err & BIT(i));
@@ -62,6 +112,15 @@ static void copy_done(int read_err, unsigned long write_err, void *context)
 		p = next;
 		i++;
 	}
+}
+
+/* True when the two can be destinations of one job. */
+static bool same_source(const struct snap_origin *origin,
+			const struct snap_pending *a,
+			const struct snap_pending *b)
+{
+	return source_sector(a) == source_sector(b) &&
+	       source_count(origin, a) == source_count(origin, b);
 }
 
 /* One job: @first and those of the list that read the same. */
@@ -87,8 +146,7 @@ static void start_job(struct snap_origin *origin, struct snap_pending *first,
 		if (nr == SNAP_COPY_MAX_DESTINATIONS || list_empty(runs))
 			break;
 		p->next_in_job = list_first_entry(runs, struct snap_pending, start);
-		if (source_sector(p->next_in_job) != from.sector ||
-		    source_count(origin, p->next_in_job) != from.count) {
+		if (!same_source(origin, first, p->next_in_job)) {
 			p->next_in_job = NULL;
 			break;
 		}
@@ -111,17 +169,99 @@ static void start_job(struct snap_origin *origin, struct snap_pending *first,
 		       first);
 }
 
+/*
+ * Takes off the queue what kcopyd may have now, or, @late, up to as much again;
+ * runs of one job stay together.
+ */
+static void take_turn(struct snap_origin *origin, bool late,
+		      struct list_head *runs)
+{
+	struct snap_pending *last = NULL;
+	sector_t most = MAX_COPYING_SECTORS;
+
+	spin_lock(&origin->copy_lock);
+	if (late)
+		most += origin->copying_sectors;
+	while (!list_empty(&origin->copies)) {
+		struct snap_pending *p = list_first_entry(&origin->copies,
+							  struct snap_pending,
+							  start);
+
+		if (origin->copying_sectors &&
+		    origin->copying_sectors + weight(p) > most &&
+		    !(last && same_source(origin, last, p)))
+			break;
+		origin->copying_sectors += weight(p);
+		list_move_tail(&p->start, runs);
+		last = p;
+	}
+	if (!list_empty(&origin->copies))
+		queue_delayed_work(origin->wq, &origin->copy_late_work,
+				   COPY_LATE);
+	spin_unlock(&origin->copy_lock);
+}
+
+static void start_queued(struct snap_origin *origin, bool late)
+{
+	LIST_HEAD(runs);
+
+	take_turn(origin, late, &runs);
+	while (!list_empty(&runs)) {
+		struct snap_pending *p =
+			list_first_entry(&runs, struct snap_pending, start);
+
+		list_del(&p->start);
+		start_job(origin, p, &runs);
+	}
+}
+
+static void copy_work(struct work_struct *work)
+{
+	unsigned int noio = memalloc_noio_save();
+
+	start_queued(container_of(work, struct snap_origin, copy_work), false);
+	memalloc_noio_restore(noio);
+}
+
+static void copy_late_work(struct work_struct *work)
+{
+	unsigned int noio = memalloc_noio_save();
+
+	start_queued(container_of(to_delayed_work(work), struct snap_origin,
+				  copy_late_work),
+		     true);
+	memalloc_noio_restore(noio);
+}
+
+void snap_copy_init(struct snap_origin *origin)
+{
+	spin_lock_init(&origin->copy_lock);
+	INIT_LIST_HEAD(&origin->copies);
+	INIT_WORK(&origin->copy_work, copy_work);
+	INIT_DELAYED_WORK(&origin->copy_late_work, copy_late_work);
+}
+
+void snap_copy_exit(struct snap_origin *origin)
+{
+	cancel_delayed_work_sync(&origin->copy_late_work);
+}
+
 void snap_copy_start(struct snap_origin *origin, struct list_head *runs)
 {
+	bool crowded;
+
 	if (list_empty(runs))
 		return;
 	if (!list_is_singular(runs))
 		list_sort(origin, runs, by_source);
-	while (!list_empty(runs)) {
-		struct snap_pending *p =
-			list_first_entry(runs, struct snap_pending, start);
-
-		list_del(&p->start);
-		start_job(origin, p, runs);
-	}
+	spin_lock(&origin->copy_lock);
+	if (origin->copying_sectors || !list_empty(&origin->copies))
+		origin->copies_overlap = true;
+	crowded = origin->copies_overlap || origin->copies_crowded;
+	list_splice_tail_init(runs, &origin->copies);
+	spin_unlock(&origin->copy_lock);
+	if (crowded)
+		queue_work(origin->wq, &origin->copy_work);
+	else
+		start_queued(origin, false);
 }

@@ -20,10 +20,14 @@ struct snapshot;
 sector_t snap_clip_run(const struct snapshot *snap, sector_t origin_sectors,
 		       sector_t first, u64 nr_chunks);
 
+void snap_copy_init(struct snap_origin *origin);
+/* No snapshot is left. */
+void snap_copy_exit(struct snap_origin *origin);
+
 /*
  * Starts the copies of the pending runs on @runs (linked by ->start), which all
- * read @origin. Runs of the same sectors share one read. Must not be called with
- * a lock held: it may sleep until kcopyd has a free job.
+ * read @origin, or queues them. Runs of the same sectors share one read. Must not
+ * be called with a lock held: it may sleep until kcopyd has a free job.
  */
 void snap_copy_start(struct snap_origin *origin, struct list_head *runs);
 

@@ -386,6 +386,7 @@ struct snap_origin *snap_origin_create(struct block_device *bdev)
 	spin_lock_init(&origin->deferred_lock);
 	bio_list_init(&origin->deferred);
 	INIT_WORK(&origin->work, deferred_work);
+	snap_copy_init(origin);
 
 	origin->wq = alloc_workqueue("snap_origin_%pg",
 				     WQ_MEM_RECLAIM | WQ_UNBOUND, 0, bdev);
@@ -407,6 +408,7 @@ out_free:
 
 void snap_origin_free(struct snap_origin *origin)
 {
+	snap_copy_exit(origin);
 	dm_kcopyd_client_destroy(origin->kcopyd);
 	destroy_workqueue(origin->wq);
 	kfree(origin);

@@ -38,6 +38,15 @@ struct snap_origin {
 
 	struct dm_kcopyd_client *kcopyd;
 
+	/* Copies that wait for their turn: copy.c. */
+	spinlock_t copy_lock;
+	struct list_head copies; /* of pending runs, by ->start */
+	sector_t copying_sectors; /* handed to kcopyd, not done */
+	bool copies_overlap; /* since copying_sectors was last 0 */
+	bool copies_crowded; /* they did, in the time before that */
+	struct work_struct copy_work;
+	struct delayed_work copy_late_work;
+
 	/* Runs of all its snapshots that are under way. */
 	atomic_t nr_pending;
 	/* Counts what may change the answer to "is it preserved?". */
