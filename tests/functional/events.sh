@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# selection: 6.1 debug
-#
 # Events and counters on generic netlink, and device-mapper's events beside them.
 
 # shellcheck source=tests/lib/space.sh
@@ -39,6 +37,7 @@ dump_of() {
 	echo "${BASH_REMATCH[1]}"
 }
 
+# selection: 6.1 debug
 test_waiting_for_space_and_finding_it_are_told() {
 	local numbers
 	small_snapshot P queue_if_no_space
@@ -141,6 +140,7 @@ test_table_that_comes_alive_below_its_mark_tells_so() {
 }
 
 # What waits is counted; the counters move.
+# selection: 6.1 debug
 test_dump_counts_what_happens() {
 	local writer
 	small_snapshot P queue_if_no_space low_water_mark 8
@@ -196,6 +196,7 @@ test_dump_with_attributes_is_refused() {
 	check_fails snapevents dump-with-attribute --with "refused: Invalid argument"
 }
 
+# selection: 6.1 debug
 test_unprivileged_readers_get_nothing() {
 	small_snapshot P
 	check_fails setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all snapevents dump \
@@ -213,6 +214,7 @@ test_unprivileged_readers_get_nothing() {
 	snapevents dump | grep -q name=s
 }
 
+# selection: 6.1 debug
 test_merge_tells_of_pause_progress_and_end() {
 	listen --until merge_done
 	merge_begins rate 4096

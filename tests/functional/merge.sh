@@ -3,8 +3,6 @@
 #
 # The merging device shows the snapshot from the first moment to the last, and
 # in the end the origin holds it.
-#
-# selection: 6.1
 
 # shellcheck source=tests/lib/stores.sh
 . "$VM_REPO/tests/lib/stores.sh"
@@ -52,7 +50,7 @@ stomp_merging() {
 		--max-io 128k --align 512 --chunk 4096 --seed 2 "$@"
 }
 
-# selection: debug
+# selection: 6.1 debug
 test_merging_device_shows_the_snapshot_under_load_until_the_merge_is_done() {
 	local before
 	make_half_written
@@ -207,7 +205,7 @@ test_space_that_a_merge_freed_is_used_again() {
 	store_check /dev/test/cow-disk 32768
 }
 
-# selection: debug
+# selection: 6.1 debug
 test_other_snapshots_of_the_origin_stay_exact_while_one_is_merged() {
 	make_origin 16
 	make_snap second PO 8 24
@@ -347,7 +345,7 @@ test_read_error_on_the_cow_device_fails_the_merge_and_nothing_else() {
 	check_merge_goes_on
 }
 
-# selection: debug
+# selection: 6.1 debug
 test_write_error_on_the_origin_fails_the_merge_and_nothing_else() {
 	local nr
 	make_eight_exceptions
@@ -449,7 +447,7 @@ test_snapshot_taken_while_another_merges_keeps_what_the_origin_held_then() {
 	store_check /dev/test/young-cow 32768
 }
 
-# selection: debug
+# selection: 6.1 debug
 test_snapshots_may_come_and_go_while_another_merges_under_load() {
 	local pid rounds=0 expected
 	make_half_written

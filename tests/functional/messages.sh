@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# selection: 6.1
-#
 # Messages to snapshot and snapshot-merge.
 
 # shellcheck source=tests/lib/space.sh
@@ -100,6 +98,7 @@ test_low_water_mark_is_set_and_printed() {
 
 # ---- merging ---------------------------------------------------------------
 
+# selection: 6.1 debug
 test_paused_merge_stands_still_until_it_is_resumed() {
 	local before
 	merge_begins rate 1024

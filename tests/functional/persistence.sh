@@ -3,8 +3,6 @@
 #
 # What a persistent snapshot holds is the same after it was removed and made
 # again, after the module was loaded anew, and whatever the size of its store.
-#
-# selection: 6.1
 
 # shellcheck source=tests/lib/stores.sh
 . "$VM_REPO/tests/lib/stores.sh"
@@ -88,6 +86,7 @@ test_stores_of_up_to_one_area_are_the_same_again() {
 	check_more 255 8
 }
 
+# selection: 6.1
 test_stores_of_exactly_full_areas_are_the_same_again() {
 	make_devices
 	check_store_of 256 8

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# selection: 6.1 debug
 # timeout: 240
 #
 # Writes that find no room wait: until the COW device has grown, time is up, or
@@ -136,6 +135,7 @@ test_large_writes_wait_for_the_room_that_they_need() {
 
 # Ten rounds of a load that fills the COW device again and again; the load knows
 # what every sector must be.
+# selection: 6.1 debug
 test_load_outlives_ten_full_cow_devices_without_losing_anything() {
 	local pid size=256 rounds=0
 	dev o 16
@@ -247,6 +247,7 @@ test_message_no_space_queue_lets_writes_wait() {
 
 # ---- suspend, reload and remove while writes wait --------------------------
 
+# selection: 6.1 debug
 test_origin_is_suspended_without_flush_while_its_write_waits() {
 	small_snapshot P queue_if_no_space
 	fill_cow
@@ -375,6 +376,7 @@ test_snapshot_is_removed_while_the_origin_waits_for_it() {
 	origin_has_it
 }
 
+# selection: 6.1 debug
 test_snapshot_may_vanish_while_its_write_waits() {
 	small_snapshot P queue_if_no_space no_space_timeout 0
 	fill_cow
@@ -452,6 +454,7 @@ everything_stops_and_goes() {
 	dm_resume cow
 }
 
+# selection: 6.1 debug
 test_devices_are_suspended_and_reloaded_at_any_moment_while_writes_wait() {
 	local pid size=256 rounds=0
 	dev o 16
@@ -497,6 +500,7 @@ merge_has_come_through() {
 	pattern verify /dev/test/o --start 6000 --sectors 400 --stamp 5
 }
 
+# selection: 6.1 debug
 test_merge_waits_for_the_space_of_another_snapshot() {
 	merge_waits_for_s
 	check_match "$(dm_status s)" "^128/128 "
