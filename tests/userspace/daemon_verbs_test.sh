@@ -100,6 +100,11 @@ every_verb_works() {
 	expect 0 remove data-tue
 	expect 0 origin remove data
 	expect 0 origin remove home
+	# A device that keeps its name may be called by it.
+	expect 0 origin add vg-home /dev/mapper/vg-home
+	expect 0 create vg-home monday
+	expect 0 remove monday
+	expect 0 origin remove vg-home
 	expect 0 status
 	check_match "$output" "0 origins, 0 snapshots"
 }
@@ -129,6 +134,7 @@ refusals_have_their_exit_code_and_change_nothing() {
 	expect 1 extend nosuch 5%
 	expect 1 origin add data /dev/sdb
 	expect 1 origin add other /dev/nosuch
+	expect 1 origin add vg-home /dev/sdb
 	expect 1 merge nosuch
 	expect 1 merge nosuch --pause
 	expect 0 list --names

@@ -74,14 +74,14 @@ std::vector<SnapshotRow> Planner::snapshots_of(const std::string& origin)
 	return rows;
 }
 
-void Planner::check_free_name(const char* context, const std::string& name)
+void Planner::check_free_name(const char* context, const std::string& name, const std::string& kept)
 {
 	check_object_name(context, name);
 	if (registry_.origin(name))
 		throw Error{Failure::exists, context, name, "an origin has this name"};
 	if (registry_.snapshot(name))
 		throw Error{Failure::exists, context, name, "a snapshot has this name"};
-	if (mapper_.info(DmName{name}))
+	if (name != kept && mapper_.info(DmName{name}))
 		throw Error{Failure::exists, context, name, "another device has the node /dev/mapper/" + name};
 }
 
@@ -283,8 +283,11 @@ void Planner::swap_head(Draft& draft, const OriginRow& row, const std::string& t
 Draft Planner::plan_(const OriginAdd& wish)
 {
 	static constexpr const char* context = "add origin";
-	check_free_name(context, wish.name);
+	check_object_name(context, wish.name);
 	const BlockDevice device = host_.block_device(wish.device);
+	const auto mapped = mapper_.name_of(device.number);
+	const dm::Table table = mapped ? mapper_.table(DmName{*mapped}) : dm::Table{};
+	check_free_name(context, wish.name, mapped && can_be_moved(table) ? *mapped : "");
 	if (device.size.count < 512)
 		throw Error{Failure::refused, context, wish.device, "the device is empty"};
 	if (device.read_only)
@@ -309,8 +312,6 @@ Draft Planner::plan_(const OriginAdd& wish)
 
 	Draft draft;
 	draft.what = "add origin " + wish.name;
-	const auto mapped = mapper_.name_of(device.number);
-	const dm::Table table = mapped ? mapper_.table(DmName{*mapped}) : dm::Table{};
 	const bool used = mapped ? mapper_.info(DmName{*mapped})->open_count > 0 : host_.in_use(wish.device);
 	if (mapped && can_be_moved(table)) {
 		const DmName inner = inner_name(wish.name);

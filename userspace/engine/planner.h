@@ -64,7 +64,8 @@ private:
 	[[nodiscard]] OriginRow need_origin(const char* context, const std::string& name);
 	[[nodiscard]] SnapshotRow need_snapshot(const char* context, const std::string& name);
 	[[nodiscard]] std::vector<SnapshotRow> snapshots_of(const std::string& origin);
-	void check_free_name(const char* context, const std::string& name);
+	// A device that keeps its name when it becomes an origin may give it that name too.
+	void check_free_name(const char* context, const std::string& name, const std::string& kept = {});
 	[[nodiscard]] std::string base_of(const OriginRow& row); // "major:minor"
 	[[nodiscard]] bool is_live(const SnapshotRow& row);
 	[[nodiscard]] bool needs_read_only(const std::string& origin, const std::string& but_for);
