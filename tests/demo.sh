@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The main job, as a transcript: a file system on a volume in use, a snapshot of
-# it, files changed and deleted, the snapshot still shows the old ones, a merge
-# brings them back. Runs as root where the module is loaded; `make demo` runs
-# it in a virtual machine. Stops with an error at the first thing that is not as
-# it should be.
+# The main job, as a transcript: a volume in use is put under snapctl's care
+# without unmounting it, a snapshot of it, files changed and deleted until the
+# snapshot's space would not do, the snapshot still shows the old ones, a
+# merge brings them back. Runs as root where the module is loaded; `make demo`
+# runs it in a virtual machine. Stops with an error at the first thing that is
+# not as it should be.
 set -euo pipefail
 
+VM_REPO=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 TEST_DIR=$(mktemp -d)
-export TEST_DIR
+export VM_REPO TEST_DIR
 # shellcheck source=tests/lib/guest.sh
-. "${BASH_SOURCE[0]%/*}/lib/guest.sh"
+. "$VM_REPO/tests/lib/guest.sh"
+# shellcheck source=tests/lib/snapctl.sh
+. "$VM_REPO/tests/lib/snapctl.sh"
 
 say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
 # Shows a command, then runs it.
@@ -19,73 +23,66 @@ run() {
 	printf '$ %s\n' "$*"
 	eval "$*"
 }
-sums() { (cd "$1" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum); }
 
 say "The module that serves device-mapper's snapshot targets is ours"
 run "cat /sys/module/dm_snapshot/version"
-run "dmsetup targets | grep snapshot"
 
-say "Two disks: one carries the volume, one will keep the snapshot's data"
-dev volume 256
-dev cow 128
-size=$(sectors /dev/test/volume)
-run "lsblk -dno NAME,SIZE /dev/test/volume /dev/test/cow"
-
-say "The volume is used through snapshot-origin; on it, a file system with data"
-run "dmsetup create vol --table '0 $size snapshot-origin /dev/test/volume'"
-run "mkfs.ext4 -q /dev/mapper/vol"
-mkdir -p /mnt/vol /mnt/snap
-run "mount /dev/mapper/vol /mnt/vol"
-run "cp -r /usr/share/common-licenses /mnt/vol/papers"
-run "dd if=/dev/urandom of=/mnt/vol/archive bs=1M count=24 status=none"
-sums /mnt/vol >"$TEST_DIR/before"
+say "A disk with a volume on it, in use: a file system, mounted, with data"
+dev disk 512
+dm_linear data /dev/test/disk
+run "mkfs.ext4 -q /dev/mapper/data"
+mkdir -p /mnt/data /mnt/snap
+run "mount /dev/mapper/data /mnt/data"
+run "cp -r /usr/share/common-licenses /mnt/data/papers"
+run "dd if=/dev/urandom of=/mnt/data/archive bs=1M count=160 conv=fsync status=none"
+sums_of /mnt/data >"$TEST_DIR/before"
 echo "$(wc -l <"$TEST_DIR/before") files, checksums kept"
 
-say "A snapshot, taken while the file system is mounted: 4 KiB chunks, persistent"
-run "dd if=/dev/zero of=/dev/test/cow bs=4k count=1 status=none   # a fresh store"
-run "dmsetup suspend vol                                        # freezes the file system"
-run "dmsetup create snap --table '0 $size snapshot /dev/test/volume /dev/test/cow P 8'"
-run "dmsetup resume vol"
-run "dmsetup status snap                                        # used/total metadata, in sectors"
+say "The daemon; space for snapshots is files on another file system"
+snapctl_start 1024
+run "snapctl doctor"
 
-say "Life goes on: files are changed, deleted and added"
-run "dd if=/dev/urandom of=/mnt/vol/archive bs=1M count=8 seek=4 conv=notrunc,fsync status=none"
-run "rm /mnt/vol/papers/GPL-2 /mnt/vol/papers/LGPL-2.1"
-run "echo 'all your base' > /mnt/vol/papers/Apache-2.0"
-run "dd if=/dev/urandom of=/mnt/vol/new bs=1M count=4 status=none; sync"
-sums /mnt/vol >"$TEST_DIR/after"
-echo "$(diff "$TEST_DIR/before" "$TEST_DIR/after" | grep -c '^[<>]') lines of the checksums differ"
-run "dmsetup status snap"
+say "The volume comes under snapctl's care, and stays mounted"
+run "snapctl origin add data /dev/mapper/data"
+
+say "A snapshot, with far too little space for what is going to happen"
+run "snapctl create data monday --size 32M --dry-run"
+run "snapctl create data monday --size 32M"
+
+say "Life goes on: files are overwritten, deleted and added"
+run "dd if=/dev/urandom of=/mnt/data/archive bs=1M count=128 conv=notrunc,fsync status=none"
+run "rm /mnt/data/papers/GPL-2 /mnt/data/papers/LGPL-2.1"
+run "echo 'all your base' > /mnt/data/papers/Apache-2.0; sync"
+sums_of /mnt/data >"$TEST_DIR/after"
 cmp -s "$TEST_DIR/before" "$TEST_DIR/after" && fail "the files should differ"
+run "snapctl list                              # extended in time, again and again"
+check_eq "$(field monday health)" active
+(($(field monday total_bytes) > 128 << 20)) || fail "the snapshot was not extended"
 
 say "The snapshot shows every file as it was"
-run "mount -o ro /dev/mapper/snap /mnt/snap"
-sums /mnt/snap >"$TEST_DIR/snapshot"
-run "ls /mnt/snap /mnt/snap/papers | head -20"
+run "mount -o ro /dev/mapper/monday /mnt/snap"
+sums_of /mnt/snap >"$TEST_DIR/snapshot"
 cmp "$TEST_DIR/before" "$TEST_DIR/snapshot"
 echo "all $(wc -l <"$TEST_DIR/snapshot") checksums are those from before"
 run "umount /mnt/snap"
 
-say "Rolling back: the snapshot is merged into the volume"
-run "umount /mnt/vol"
-run "dmsetup suspend vol"
-run "dmsetup suspend snap"
-run "dmsetup load vol --table '0 $size snapshot-merge /dev/test/volume /dev/test/cow P 8'"
-run "dmsetup resume vol                                         # the merge runs; the volume can be used"
-run "dmsetup remove snap"
-run "mount /dev/mapper/vol /mnt/vol"
-sums /mnt/vol >"$TEST_DIR/merging"
+say "Rolling back: the volume shows the old files at once, while they are merged"
+run "umount /mnt/data"
+run "snapctl merge monday --background --rate 8M"
+run "mount /dev/mapper/data /mnt/data"
+sums_of /mnt/data >"$TEST_DIR/merging"
 cmp "$TEST_DIR/before" "$TEST_DIR/merging"
-echo "already now the volume shows the old files"
-wait_for -t 60 merge_is_done vol
-run "dmsetup status vol                                         # used = metadata: the merge is complete"
+run "snapctl status"
+run "snapctl merge monday --rate 0             # the rest without a limit; shows how far it is"
 
-say "The volume on its own, without any snapshot target"
-run "umount /mnt/vol; dmsetup remove vol"
-run "mount -o ro /dev/test/volume /mnt/vol"
-sums /mnt/vol >"$TEST_DIR/merged"
+say "The volume is given back as it came, still mounted"
+run "snapctl origin remove data"
+run "dmsetup table data"
+sums_of /mnt/data >"$TEST_DIR/merged"
 cmp "$TEST_DIR/before" "$TEST_DIR/merged"
-run "umount /mnt/vol"
-run "fsck.ext4 -fn /dev/test/volume 2>/dev/null | tail -1"
-run "rmmod dm-snapshot"
+run "umount /mnt/data"
+run "fsck.ext4 -fn /dev/mapper/data 2>/dev/null | tail -1"
+run "ls $TEST_DIR/space                        # nothing is left behind"
+kill "$daemon"
+wait "$daemon"
 say "Done: $(wc -l <"$TEST_DIR/merged") files, all checksums as before the changes"
