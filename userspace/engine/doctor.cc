@@ -49,7 +49,7 @@ private:
 			say(Level::good, "dm-snapshot" + version + " is loaded, snapctl's own");
 		else if (facts.loaded)
 			say(Level::hint, "the kernel's own dm-snapshot is loaded: it has no low-water event, cannot hold I/O back when a "
-			    "snapshot is full, and cannot pause a merge; snapctl looks at the usage once a second instead",
+			    "snapshot is full, and cannot pause a merge; snapctl looks at the usage four times a second instead, which a fast writer outruns",
 			    "install ours (`make dkms-install`), and load it while no snapshot is active: `modprobe -r dm-snapshot; modprobe dm-snapshot`");
 		else
 			say(facts.ours ? Level::good : Level::hint, "dm-snapshot" + version + " is not loaded; modprobe would load " +

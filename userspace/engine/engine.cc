@@ -33,8 +33,10 @@ using std::chrono::seconds;
 
 // After an extension that failed, and after a finish that did.
 constexpr seconds patience{10};
-// How often usage is looked at when nothing else would tell that it rises.
+// How often a merge is looked at,
 constexpr milliseconds glance{1000};
+// and usage, when nothing else would tell that it rises.
+constexpr milliseconds watch{250};
 // How often it is looked at anyway.
 constexpr milliseconds round{30000};
 
@@ -72,6 +74,7 @@ struct Known {
 	std::optional<Bytes> fill_rate;
 	std::optional<Bytes> mark; // the low-water mark that the kernel was told
 	std::optional<std::chrono::steady_clock::time_point> not_before; // of the next extension
+	std::optional<Bytes> seen; // that was allocated at the last look
 	// Of a merge.
 	std::optional<Bytes> left;
 	std::chrono::steady_clock::time_point looked;
@@ -546,6 +549,8 @@ private:
 		if (usage == nullptr)
 			return;
 		const Bytes allocated = to_bytes(usage->allocated), total = to_bytes(usage->total);
+		if (!listening_)
+			measure(known, allocated);
 		extend_if_needed(row, allocated, total);
 		const ExtendPolicy policy = policy_for(config_, row.kind);
 		const bool low = policy.threshold < Percent{100} && percent_of(allocated, total) >= policy.threshold;
@@ -553,6 +558,21 @@ private:
 			tell(EventKind::low_water, row, row.name + " is " + format_percent(percent_of(allocated, total)) + " full");
 		known.low = low;
 		tell_kernel_the_mark(row, total);
+	}
+
+	// The fill rate, where the kernel does not tell it.
+	void measure(Known& known, Bytes allocated)
+	{
+		const auto now = host_.clock();
+		if (known.seen) {
+			const auto took = std::chrono::duration_cast<milliseconds>(now - known.looked).count();
+			if (took < 50)
+				return;
+			const std::uint64_t more = allocated.count > known.seen->count ? allocated.count - known.seen->count : 0;
+			known.fill_rate = Bytes{more / static_cast<std::uint64_t>(took) * 1000};
+		}
+		known.seen = allocated;
+		known.looked = now;
 	}
 
 	// After a start the configuration, and the size, may be others.
@@ -657,10 +677,11 @@ private:
 
 	[[nodiscard]] milliseconds interval()
 	{
+		for (const SnapshotRow& row : snapshots_)
+			if (!listening_ && row.active && !row.stale && !row.merging && row.kind != SpaceKind::device && policy_for(config_, row.kind).on)
+				return watch;
 		for (const SnapshotRow& row : snapshots_) {
 			if (row.merging)
-				return glance;
-			if (!listening_ && row.active && !row.stale && row.kind != SpaceKind::device && policy_for(config_, row.kind).on)
 				return glance;
 		}
 		return unfinished_ ? milliseconds{patience} : round;
