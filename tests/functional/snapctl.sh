@@ -32,7 +32,7 @@ test_every_verb_does_what_it_says() {
 	snapctl_start
 	mounted_origin vol 256
 	sums_of "$TEST_DIR/vol" >"$TEST_DIR/before"
-	snapctl create vol monday --size 64M --dry-run | grep -q suspend
+	snapctl create vol monday --size 64M --dry-run | grep suspend >/dev/null
 	check_eq "$(snapctl list --names)" ""
 	snapctl create vol monday --size 64M
 	check_eq "$(field monday health)" active
@@ -44,12 +44,12 @@ test_every_verb_does_what_it_says() {
 	check_eq "$(sums_in_snapshot monday)" "$(<"$TEST_DIR/before")"
 	(($(field monday allocated_bytes) > 4 << 20)) || fail "nothing was copied"
 
-	snapctl list vol | grep -q monday
-	snapctl show vol | grep -q monday
-	snapctl status | grep -q "1 origin, 1 snapshot"
-	snapctl table vol | grep -q snapshot-origin
-	snapctl metrics | grep -q '^snapctl_snapshot_allocated_bytes{snapshot="monday",origin="vol"} '
-	snapctl doctor | grep -q "good"
+	snapctl list vol | grep monday >/dev/null
+	snapctl show vol | grep monday >/dev/null
+	snapctl status | grep "1 origin, 1 snapshot" >/dev/null
+	snapctl table vol | grep snapshot-origin >/dev/null
+	snapctl metrics | grep '^snapctl_snapshot_allocated_bytes{snapshot="monday",origin="vol"} ' >/dev/null
+	snapctl doctor | grep "good" >/dev/null
 	snapctl extend monday 64M
 	check_eq "$(field monday total_bytes)" $((128 << 20))
 	snapctl rename monday sunday
@@ -330,7 +330,7 @@ test_a_daemon_killed_in_the_middle_of_a_change_cleans_up() {
 		# The file system is not stuck.
 		touch "$TEST_DIR/vol/round$round"
 		sync -f "$TEST_DIR/vol/round$round"
-		if snapctl list --names | grep -qx "snap$round"; then
+		if snapctl list --names | grep -x "snap$round" >/dev/null; then
 			snapctl remove "snap$round"
 		fi
 		check_eq "$(losetup -a)" ""

@@ -18,7 +18,7 @@ while read -r file; do
 	esac
 	# Headers shared with userspace carry the kernel's exception.
 	[[ $file != kernel/uapi/* ]] || licence='GPL-2\.0-only( WITH Linux-syscall-note)?'
-	if ! head -n 3 "$file" | grep -qE "SPDX-License-Identifier: \(?$licence([ )]|\$)"; then
+	if ! head -n 3 "$file" | grep -E "SPDX-License-Identifier: \(?$licence([ )]|\$)" >/dev/null; then
 		echo "$file: no line SPDX-License-Identifier: $licence in the first three lines"
 		bad=1
 	fi

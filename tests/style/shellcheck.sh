@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 
 mapfile -t scripts < <(git ls-files -co --exclude-standard | while read -r file; do
 	[[ -f $file ]] || continue
-	if [[ $file == *.sh ]] || head -n 1 "$file" | grep -qE '^#!.*\b(bash|sh)\b'; then
+	if [[ $file == *.sh ]] || head -n 1 "$file" | grep -E '^#!.*\b(bash|sh)\b' >/dev/null; then
 		echo "$file"
 	fi
 done)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Of the tests themselves: names are sentences, no test's name is taken twice
-# in a file, and nobody sleeps to synchronise.
+# in a file, nobody sleeps to synchronise, and no reader of a pipe leaves before
+# its end: with pipefail the writer's SIGPIPE would be a failure now and then.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 shopt -s nullglob
@@ -21,4 +22,8 @@ for file in tests/functional/*.sh tests/crash/*.sh; do
 	found=$(grep -nE '(^|[;&|({]|do|then)[[:space:]]*sleep[[:space:]]' "$file")
 	[[ -z $found ]] || { echo "$file: sleeps: $found (wait_for polls with a deadline)"; bad=1; }
 done
+while read -r file; do
+	found=$(grep -nE '\|[[:space:]]*grep -[a-zA-Z]*q' "$file")
+	[[ -z $found ]] || { echo "$file: $found (grep ... >/dev/null reads to the end)"; bad=1; }
+done < <(git ls-files -co --exclude-standard tests | grep -vE '^tests/style/tests.sh$')
 exit $bad

@@ -108,7 +108,7 @@ every_verb_works() {
 	expect 0 status
 	check_match "$output" "0 origins, 0 snapshots"
 }
-gone() { ! "$snapctl" list --names | grep -qx "$1"; }
+gone() { ! "$snapctl" list --names | grep -x "$1" >/dev/null; }
 
 refusals_have_their_exit_code_and_change_nothing() {
 	expect 0 origin add data /dev/sda

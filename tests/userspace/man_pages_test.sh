@@ -40,7 +40,7 @@ done <"$TEST_DIR/verbs"
 
 for page in "$OUT"/man/*.8; do
 	name=$(basename "$page" .8)
-	[[ $name == snapctl ]] || cut -f1 "$TEST_DIR/verbs" | tr ' ' '-' | grep -qx -- "${name#snapctl-}" ||
+	[[ $name == snapctl ]] || cut -f1 "$TEST_DIR/verbs" | tr ' ' '-' | grep -x -- "${name#snapctl-}" >/dev/null ||
 		fail "$name is a page of no verb"
 	[[ -z $(type -P man) || -z $(type -P col) ]] || {
 		[[ -n $(render "$page") ]] || fail "$name renders to nothing"
