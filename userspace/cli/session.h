@@ -54,7 +54,15 @@ int carry_out(Session& session, const engine::Change& change);
 [[nodiscard]] engine::Size size_from(const std::string& text, const std::string& option);
 [[nodiscard]] Bytes bytes_from(const std::string& text, const std::string& option);
 
-// The verbs that are more than a request and its answer.
+// What the verbs of the registry do; each returns an ExitCode.
+int run_origin_add(Session& session);
+int run_origin_remove(Session& session);
+int run_create(Session& session);
+int run_remove(Session& session);
+int run_extend(Session& session);
+int run_activate(Session& session);
+int run_deactivate(Session& session);
+int run_rename(Session& session);
 int run_merge(Session& session);
 int run_watch(Session& session);
 int run_doctor(Session& session);

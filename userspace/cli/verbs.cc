@@ -10,15 +10,6 @@
 
 namespace snapctl::cli {
 
-int run_origin_add(Session& session);
-int run_origin_remove(Session& session);
-int run_create(Session& session);
-int run_remove(Session& session);
-int run_extend(Session& session);
-int run_activate(Session& session);
-int run_deactivate(Session& session);
-int run_rename(Session& session);
-
 namespace {
 
 // The daemon has another working directory.
