@@ -203,6 +203,7 @@ static void take_turn(struct snap_origin *origin, bool late,
 
 static void start_queued(struct snap_origin *origin, bool late)
 {
+	unsigned int noio = memalloc_noio_save();
 	LIST_HEAD(runs);
 
 	take_turn(origin, late, &runs);
@@ -213,24 +214,19 @@ static void start_queued(struct snap_origin *origin, bool late)
 		list_del(&p->start);
 		start_job(origin, p, &runs);
 	}
+	memalloc_noio_restore(noio);
 }
 
 static void copy_work(struct work_struct *work)
 {
-	unsigned int noio = memalloc_noio_save();
-
 	start_queued(container_of(work, struct snap_origin, copy_work), false);
-	memalloc_noio_restore(noio);
 }
 
 static void copy_late_work(struct work_struct *work)
 {
-	unsigned int noio = memalloc_noio_save();
-
 	start_queued(container_of(to_delayed_work(work), struct snap_origin,
 				  copy_late_work),
 		     true);
-	memalloc_noio_restore(noio);
 }
 
 void snap_copy_init(struct snap_origin *origin)
