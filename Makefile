@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-full test bench vm-shell module userspace sparse style debug-kernel \
+.PHONY: help setup demo check check-full test bench bench-extend vm-shell module userspace sparse style debug-kernel \
 	install install-userspace uninstall dkms-source dkms-install dkms-uninstall clean
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
@@ -36,6 +36,9 @@ test: setup ## Tests on one kernel: make test KERNEL=debug FILTER=merge
 
 bench: setup ## Compare with the kernel's own module: ROWS="2 6 8 11" ROUNDS=3
 	@tests/bench/run
+
+bench-extend: setup userspace ## Time from the kernel's low-water event to the grown COW device
+	@tests/bench/extend
 
 vm-shell: setup ## A shell in a VM with the module loaded
 	@$(MAKE) -s -C tests/lib/tools OUT=$(CURDIR)/build/tools
