@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-full test bench bench-extend vm-shell module userspace sparse style debug-kernel \
+.PHONY: help setup demo check check-full test test-long bench bench-extend vm-shell module userspace sparse style debug-kernel \
 	install install-userspace uninstall dkms-source dkms-install dkms-uninstall clean
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
@@ -33,6 +33,9 @@ check-full: setup ## Every test on all three kernels
 
 test: setup ## Tests on one kernel: make test KERNEL=debug FILTER=merge
 	@tests/run -k $(KERNEL) -f '$(FILTER)'
+
+test-long: setup ## What takes an hour or more: make test-long FILTER=thousand ROUNDS=100 STRIDE=5
+	@tests/run -k $(KERNEL) -f '$(FILTER)' tests/long/*.sh
 
 bench: setup ## Compare with the kernel's own module: ROWS="2 6 8 11" ROUNDS=3
 	@tests/bench/run

@@ -20,7 +20,7 @@ packages=(
 	libsystemd-dev libkmod-dev libnl-3-dev libnl-genl-3-dev libsqlite3-dev
 	# test programs and checks
 	libboost-test-dev libdevmapper-dev linux-libc-dev pkg-config clang shellcheck git ca-certificates
-	python3 man-db bsdextrautils
+	python3 man-db bsdextrautils strace
 )
 
 missing=()
