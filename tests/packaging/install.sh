@@ -15,7 +15,7 @@ trap 'rm -rf "$dir"' EXIT
 fail() { echo "install: $*"; exit 1; }
 
 make -s install-userspace DESTDIR="$dir" PREFIX=/usr >/dev/null
-for file in /usr/sbin/snapctl /usr/lib/systemd/system/snapctl.{service,socket} /usr/lib/udev/rules.d/11-dm-snapctl.rules \
+for file in /usr/sbin/snapctl /usr/lib/systemd/system/snapctl.{service,socket} /usr/lib/udev/rules.d/{11,56}-dm-snapctl.rules \
 	/usr/share/bash-completion/completions/snapctl /usr/share/zsh/site-functions/_snapctl \
 	/usr/share/man/man8/snapctl.8 /usr/share/man/man8/snapctl-create.8 /etc/snapctl/snapctl.toml; do
 	[[ -s $dir$file ]] || fail "$file is not there"
@@ -31,7 +31,7 @@ if [[ -n $(type -P systemd-analyze) ]]; then
 	[[ -z $errors ]] || fail "systemd says: $errors"
 fi
 [[ -z $(type -P udevadm) ]] || ! udevadm verify --help >/dev/null 2>&1 ||
-	udevadm verify "$dir/usr/lib/udev/rules.d/11-dm-snapctl.rules"
+	udevadm verify "$dir/usr/lib/udev/rules.d/56-dm-snapctl.rules"
 
 # A configuration that was changed survives another install and the uninstall.
 echo '# mine' >>"$dir/etc/snapctl/snapctl.toml"
