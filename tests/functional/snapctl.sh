@@ -116,6 +116,35 @@ test_a_volume_in_use_is_taken_over_and_given_back() {
 	fsck.ext4 -fn /dev/mapper/lv
 }
 
+# The unit's sandbox may give the daemon mounts of its own; those are gone with it,
+# and what /sys says of its loop devices' files then leads nowhere.
+test_a_restarted_daemon_finds_files_that_it_attached_in_other_mounts() {
+	snapctl_start
+	mounted_origin vol 128
+	sums_of "$TEST_DIR/vol" >"$TEST_DIR/before"
+	snapctl_kill
+	# shellcheck disable=SC2016 # for the other shell
+	unshare --mount bash -c 'mount --bind "$1" "$1" && exec "$2" daemon --config "$3"' - \
+		"$TEST_DIR/space" "$VM_REPO/build/userspace/snapctl" "$TEST_DIR/snapctl.toml" 2>>"$TEST_DIR/daemon.log" &
+	daemon=$!
+	wait_for snapctl status
+	snapctl create vol monday --size 32M
+	snapctl_kill
+	snapctl_daemon
+	local file
+	file=$(echo "$TEST_DIR/space/monday"*)
+	check_ne "$(losetup -n -O BACK-FILE -j "$file")" "$file" "the path in the daemon's mounts"
+	dd if=/dev/urandom of="$TEST_DIR/vol/archive" bs=1M count=8 conv=notrunc,fsync status=none
+	snapctl extend monday 32M
+	check_eq "$(field monday total_bytes)" $((64 << 20))
+	check_fails snapctl create vol tuesday --dir "$TEST_DIR/vol" --with "itself"
+	umount "$TEST_DIR/vol"
+	snapctl merge monday
+	mount_on vol /dev/mapper/vol
+	check_eq "$(sums_of "$TEST_DIR/vol")" "$(<"$TEST_DIR/before")"
+	check_eq "$(losetup -a)" ""
+}
+
 # A counter goes to all origins in turn, each write on disk before the next. At
 # one instant, no origin can be ahead of the one before it, nor two behind.
 test_a_set_is_taken_at_one_instant() {

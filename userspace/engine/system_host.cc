@@ -99,6 +99,22 @@ void allocate(int fd, std::uint64_t from, std::uint64_t to, const std::string& p
 
 std::string loop_node(std::uint32_t minor) { return "/dev/loop" + std::to_string(minor); }
 
+// The file of a loop device. The path in /sys is the one in the mount namespace that
+// attached it: in another, or when that one has gone, it leads elsewhere or nowhere.
+struct LoopFile {
+	DeviceNumber file_system;
+	std::uint64_t inode;
+};
+
+std::optional<LoopFile> loop_file(std::uint32_t minor)
+{
+	const UniqueFd fd{::open(loop_node(minor).c_str(), O_RDONLY | O_CLOEXEC)};
+	loop_info64 info{};
+	if (fd.get() < 0 || ::ioctl(fd.get(), LOOP_GET_STATUS64, &info) != 0)
+		return std::nullopt;
+	return LoopFile{number_of(info.lo_device), info.lo_inode};
+}
+
 // A program of LVM2's. Its complaint is the reason.
 std::string run_lvm(const std::vector<std::string>& argv, const char* context, const std::string& object)
 {
@@ -300,15 +316,20 @@ public:
 	std::optional<DeviceNumber> find_loop(const std::string& path) override
 	{
 		std::error_code error;
-		const std::string real = fs::weakly_canonical(path, error).string();
+		const fs::path real = fs::weakly_canonical(path, error);
+		struct stat status {};
+		if (::stat(path.c_str(), &status) != 0)
+			return std::nullopt;
 		for (const auto& entry : fs::directory_iterator{"/sys/block", error}) {
-			const std::string name = entry.path().filename().string();
-			if (!name.starts_with("loop"))
+			if (!entry.path().filename().string().starts_with("loop"))
 				continue;
-			const std::string backing = read_line(entry.path().string() + "/loop/backing_file");
-			if (backing.empty() || (backing != real && backing != path))
+			// The name is the same in every namespace, and spares asking all of them.
+			const fs::path backing = read_line(entry.path().string() + "/loop/backing_file");
+			if (backing.filename() != real.filename())
 				continue;
-			if (const auto number = dm::parse_device_number(read_line(entry.path().string() + "/dev")))
+			const auto number = dm::parse_device_number(read_line(entry.path().string() + "/dev"));
+			const auto file = number ? loop_file(number->minor) : std::nullopt;
+			if (file && file->file_system == number_of(status.st_dev) && file->inode == status.st_ino)
 				return number;
 		}
 		return std::nullopt;
@@ -473,15 +494,18 @@ private:
 			if (const auto below = dm::parse_device_number(read_line(disk + "/dev")))
 				descend(*below, found);
 		}
-		const std::string backing = read_line(sys + "/loop/backing_file");
-		if (!backing.empty())
-			descend_path(backing, found);
+		if (fs::exists(sys + "/loop", error))
+			if (const auto file = loop_file(number.minor))
+				descend_file_system(file->file_system, found);
 	}
 
 	void descend_path(const std::string& path, std::set<DeviceNumber>& found)
 	{
-		const struct stat status = status_of(nearest(path), "file system");
-		const DeviceNumber number = number_of(status.st_dev);
+		descend_file_system(number_of(status_of(nearest(path), "file system").st_dev), found);
+	}
+
+	void descend_file_system(DeviceNumber number, std::set<DeviceNumber>& found)
+	{
 		if (number.major != 0) {
 			descend(number, found);
 			return;
