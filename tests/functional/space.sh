@@ -136,18 +136,23 @@ test_large_writes_wait_for_the_room_that_they_need() {
 # Ten rounds of a load that fills the COW device again and again; the load knows
 # what every sector must be.
 # selection: 6.1 debug
-test_load_outlives_ten_full_cow_devices_without_losing_anything() {
-	local pid size=256 rounds=0
+# A load of so many writes, whose COW device is grown by a little whenever it is full: nothing
+# may be lost. Sets rounds, how often it was full.
+# usage: load_with_growing_cow OPS [COMMAND-TO-DISTURB-IT]
+load_with_growing_cow() {
+	local pid size=256
+	rounds=0
 	dev o 16
 	dev c 64
 	pattern write /dev/test/o
 	dm_linear cow /dev/test/c 0 $size
 	snap_origin orig /dev/test/o
 	snap_create s /dev/test/o /dev/mapper/cow P 8 queue_if_no_space no_space_timeout 0
-	stomper --origin /dev/mapper/orig --snap /dev/mapper/s:rw --equal-at-start --ops 6000 --threads 6 \
+	stomper --origin /dev/mapper/orig --snap /dev/mapper/s:rw --equal-at-start --ops "$1" --threads 6 \
 		--max-io 64k --align 512 --flush-every 100 &
 	pid=$!
 	while kill -0 $pid 2>/dev/null; do
+		"${2:-true}"
 		if stat_is s waits_for_space 1; then
 			size=$((size + 3072))
 			grow_cow $size
@@ -155,10 +160,14 @@ test_load_outlives_ten_full_cow_devices_without_losing_anything() {
 		fi
 	done
 	wait $pid || fail "the load saw something wrong"
-	((rounds >= 10)) || fail "the COW device was full only $rounds times"
 	check_match "$(dm_status s)" "^[0-9]+/$size "
 	dm_remove s
 	store_check /dev/mapper/cow 32768
+}
+
+test_load_outlives_ten_full_cow_devices_without_losing_anything() {
+	load_with_growing_cow 6000
+	((rounds >= 10)) || fail "the COW device was full only $rounds times"
 }
 
 # ---- the end of waiting ----------------------------------------------------
@@ -456,28 +465,8 @@ everything_stops_and_goes() {
 
 # selection: 6.1 debug
 test_devices_are_suspended_and_reloaded_at_any_moment_while_writes_wait() {
-	local pid size=256 rounds=0
-	dev o 16
-	dev c 64
-	pattern write /dev/test/o
-	dm_linear cow /dev/test/c 0 $size
-	snap_origin orig /dev/test/o
-	snap_create s /dev/test/o /dev/mapper/cow P 8 queue_if_no_space no_space_timeout 0
-	stomper --origin /dev/mapper/orig --snap /dev/mapper/s:rw --equal-at-start --ops 1500 --threads 6 \
-		--max-io 64k --align 512 --flush-every 100 &
-	pid=$!
-	while kill -0 $pid 2>/dev/null; do
-		everything_stops_and_goes
-		if stat_is s waits_for_space 1; then
-			size=$((size + 3072))
-			grow_cow $size
-			rounds=$((rounds + 1))
-		fi
-	done
-	wait $pid || fail "the load saw something wrong"
+	load_with_growing_cow 1500 everything_stops_and_goes
 	((rounds > 2)) || fail "the COW device was full only $rounds times"
-	dm_remove s
-	store_check /dev/mapper/cow 32768
 }
 
 # ---- merging ---------------------------------------------------------------
