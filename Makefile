@@ -4,8 +4,8 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-full test test-long bench bench-extend vm-shell module userspace sparse style debug-kernel \
-	install install-userspace uninstall dkms-source dkms-install dkms-uninstall clean
+.PHONY: help setup demo check check-full check-sanitize test test-long bench bench-extend vm-shell module userspace sparse style \
+	debug-kernel install install-userspace uninstall dkms-source dkms-install dkms-uninstall clean
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 # The kernel that install builds for, and that demo, bench and vm-shell boot.
@@ -31,6 +31,9 @@ check: setup ## Set up and run every test: what CI runs
 check-full: setup ## Every test on all three kernels
 	@tests/check --full
 
+check-sanitize: setup ## The control plane's tests with ASan and UBSan
+	@tests/userspace/run-all --sanitize
+
 test: setup ## Tests on one kernel: make test KERNEL=debug FILTER=merge
 	@tests/run -k $(KERNEL) -f '$(FILTER)'
 
@@ -52,8 +55,8 @@ module: setup ## Build the module for KERNEL into build/kernel/
 
 userspace: setup ## Build the control plane into build/userspace/
 	@mkdir -p build/userspace
-	@cmake -S userspace -B build/userspace -G Ninja >build/userspace/cmake.log || { cat build/userspace/cmake.log; exit 1; }
-	@cmake --build build/userspace -j 2
+	@flock build/userspace sh -c 'cmake -S userspace -B build/userspace -G Ninja >build/userspace/cmake.log || { cat build/userspace/cmake.log; exit 1; }; \
+		cmake --build build/userspace -j 2'
 
 sparse: setup ## Check the module's sources with sparse
 	@tests/vm/sparse 6.12

@@ -5,7 +5,8 @@ find_package(PkgConfig REQUIRED)
 set(snapctl_warnings -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
 option(SNAPCTL_SANITIZE "with AddressSanitizer and UBSan" OFF)
 if(SNAPCTL_SANITIZE)
-	add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer)
+	# What UBSan finds ends the program, as what ASan finds does.
+	add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 	add_link_options(-fsanitize=address,undefined)
 endif()
 
