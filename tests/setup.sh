@@ -12,7 +12,7 @@ packages=(
 	linux-headers-6.12-amd64 linux-headers-6.12-cloud-amd64 linux-headers-6.12-rt-amd64
 	# the virtual machines and what runs in them
 	qemu-system-x86 busybox-static linux-image-amd64 linux-image-6.12-amd64
-	dmsetup lvm2 fio e2fsprogs xfsprogs util-linux procps psmisc gawk findutils diffutils file
+	mmdebstrap dmsetup lvm2 fio e2fsprogs xfsprogs util-linux procps psmisc gawk findutils diffutils file
 	# the kernel with KASAN and lockdep
 	linux-source-6.12
 	# the control plane

@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 shopt -s nullglob
 
 bad=0
-for file in tests/functional/*.sh tests/crash/*.sh tests/long/*.sh; do
+for file in tests/functional/*.sh tests/crash/*.sh tests/systemd/*.sh tests/long/*.sh; do
 	names=$(grep -oE '^test_[A-Za-z0-9_]+ *\(\)' "$file")
 	if [[ -z $names ]]; then
 		echo "$file: no test in it"
