@@ -196,7 +196,7 @@ test_dump_with_attributes_is_refused() {
 	check_fails snapevents dump-with-attribute --with "refused: Invalid argument"
 }
 
-# selection: 6.1
+# selection: 6.1 debug
 test_unprivileged_readers_get_nothing() {
 	small_snapshot P
 	check_fails setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all snapevents dump \

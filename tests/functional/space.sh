@@ -10,6 +10,7 @@
 
 # ---- the table -------------------------------------------------------------
 
+# selection: debug
 test_bad_space_features_are_refused_with_a_reason() {
 	local line="0 8192 snapshot /dev/test/o /dev/test/c P 8"
 	dev o 4
