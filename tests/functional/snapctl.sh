@@ -209,6 +209,7 @@ test_refusals_say_why_and_change_nothing() {
 	check_fails snapctl create vol snap --size 0
 	check_fails snapctl create vol "bad name"
 	check_fails snapctl create vol snap --dir "$TEST_DIR/vol" --with "origin"
+	[[ $VM_KERNEL != 6.1 ]] || check_fails snapctl create vol snap --dir "$TEST_DIR/memory" --with "has no direct I/O"
 	check_fails snapctl create vol snap --cow /dev/test/vol
 	check_fails snapctl create vol snap --cow /dev/test/space
 	check_fails snapctl create vol snap --vg nosuch

@@ -3,11 +3,13 @@
 #
 # The tour of the README, as it is typed there.
 # timeout: 240
+# selection: 6.1
 
 test_the_tour_of_the_readme_works_as_typed() {
 	cd "$VM_REPO" || fail "no repository"
 	# mkfs tries what a loop device on this root cannot do.
 	allow_kmsg 'operation not supported error, dev loop[0-9]+, sector [0-9]+ op 0x9:\(WRITE_ZEROES\)'
+	snapctl_home
 	mapfile -t lines < <(awk '/^## /{ tour = /A tour/ } tour && /^    / { sub(/^    /, ""); print; printed = 1; next }
 		printed && !/^    / { exit }' README.md)
 	((${#lines[@]} >= 9)) || fail "there is no tour in the README"

@@ -7,11 +7,12 @@
 export SNAPCTL_SOCKET=$TEST_DIR/socket
 snapctl() { "$VM_REPO/build/userspace/snapctl" "$@"; }
 
-# Makes a file system for COW files at $TEST_DIR/space and starts the daemon.
+# Makes a file system for COW files at $TEST_DIR/space, on the disk /dev/test/space if
+# there is one already, and starts the daemon.
 # The lines are added to its configuration.
 # usage: snapctl_start [SPACE_MIB [CONFIGURATION-LINE]...]
 snapctl_start() {
-	dev space "${1:-2048}"
+	[[ -b /dev/test/space ]] || dev space "${1:-2048}"
 	mkfs.ext4 -q -E nodiscard /dev/test/space
 	mount_on space /dev/test/space
 	{

@@ -9,22 +9,12 @@
 
 # ---- a writer at full speed ------------------------------------------------------
 
-# Something new all over /dev/mapper/vol: its sum is in $contents.
-# usage: write_all MIB
-write_all() {
-	local at
-	dd if=/dev/urandom of="$TEST_DIR/some" bs=1M count=16 status=none
-	for ((at = 0; at < $1; at += 16)); do
-		dd if="$TEST_DIR/some" of=/dev/mapper/vol bs=1M seek=$at oflag=direct status=none
-	done
-	contents=$(sum_of vol)
-}
-sum_of() { dd if=/dev/mapper/"$1" bs=1M iflag=direct status=none | md5sum; }
-
-# A snapshot starts with 64 MiB, while all of the origin is overwritten.
-# usage: outlives_the_writer MIB
+# A snapshot starts with 64 MiB, and all of the origin is overwritten at full speed.
+# usage: outlives_the_writer MIB STAMP
 outlives_the_writer() {
-	local began=${EPOCHREALTIME/./} extensions
+	local began extensions
+	pattern write /dev/mapper/vol --stamp "$2"
+	began=${EPOCHREALTIME/./}
 	extensions=$(grep -c ': extended' "$TEST_DIR/daemon.log" || true)
 	snapctl create vol monday --size 64M
 	dd if=/dev/zero of=/dev/mapper/vol bs=1M count="$1" oflag=direct 2>"$TEST_DIR/speed"
@@ -32,7 +22,9 @@ outlives_the_writer() {
 	(($(field monday allocated_bytes) > $1 << 20)) || fail "not all of it was copied"
 	echo "$1 MiB, $(tail -n 1 "$TEST_DIR/speed"), $(($(grep -c ': extended' "$TEST_DIR/daemon.log") - extensions)) extensions," \
 		"$(dmsetup message monday 0 stats | grep -o 'space_waits=[0-9]*'), $(((${EPOCHREALTIME/./} - began) / 1000)) ms"
-	check_eq "$(sum_of monday)" "$contents"
+	pattern verify /dev/mapper/monday --stamp "$2"
+	check_fails pattern verify /dev/mapper/vol --sectors 8 --stamp "$2"
+	snapctl remove monday
 }
 
 # ---- rounds --------------------------------------------------------------------
@@ -60,15 +52,11 @@ rounds_leave_nothing() {
 	snapctl origin add vol /dev/test/vol
 	dd if=/dev/urandom of=/dev/mapper/vol bs=1M count=16 oflag=direct status=none
 	# What is made once and kept.
-	one_round
-	one_round
+	python3 "$VM_REPO/tests/lib/rounds.py" "$SNAPCTL_SOCKET" 3
 	local memory slab before
 	memory=$(daemon_kib) slab=$(slabs)
 	before=$(left_behind)
-	local i
-	for ((i = 0; i < $1; i++)); do
-		one_round
-	done
+	python3 "$VM_REPO/tests/lib/rounds.py" "$SNAPCTL_SOCKET" "$1"
 	check_eq "$(left_behind)" "$before"
 	memory=$(($(daemon_kib) - memory)) slab=$(($(slabs) - slab))
 	echo "after $1 rounds the daemon has $memory KiB more, the kernel's slabs $slab KiB"
@@ -77,16 +65,6 @@ rounds_leave_nothing() {
 	((slab < 4096 + $1)) || fail "the kernel has grown by $slab KiB"
 	check_nothing_half_done
 }
-one_round() {
-	{ local -; set +x; } 2>/dev/null
-	snapctl create vol snap --size 8M >/dev/null
-	dd if=/dev/zero of=/dev/mapper/vol bs=1M count=4 oflag=direct status=none
-	dd if=/dev/zero of=/dev/mapper/snap bs=64k count=4 oflag=direct status=none
-	snapctl extend snap 4M >/dev/null
-	dd if=/dev/zero of=/dev/mapper/vol bs=1M seek=4 count=4 oflag=direct status=none
-	snapctl remove snap >/dev/null
-}
-
 # ---- kills ---------------------------------------------------------------------
 #
 # strace kills the daemon that is under test, as it is, where it enters its n-th system
@@ -174,8 +152,14 @@ for s in json.load(sys.stdin)["snapshots"]:
 small_origin() {
 	dev vol 16
 	snapctl origin add vol /dev/test/vol
-	write_all 16
+	write_all
 }
+# Something new all over /dev/mapper/vol: its sum is in $contents.
+write_all() {
+	dd if=/dev/urandom of=/dev/mapper/vol bs=1M count=16 oflag=direct status=none
+	contents=$(sum_of vol)
+}
+sum_of() { dd if=/dev/mapper/"$1" bs=1M iflag=direct status=none | md5sum; }
 # usage: is_there SNAPSHOT
 is_there() { snapctl list --names | grep -x "$1" >/dev/null; }
 # usage: shows_contents made|not SNAPSHOT...: those are there, and like the origin
@@ -250,7 +234,7 @@ extended_in_the_end() {
 
 a_changed_snapshot() {
 	no_snapshot
-	write_all 16
+	write_all
 	create_snapshot
 	dd if=/dev/urandom of=/dev/mapper/snap bs=1M count=2 oflag=direct status=none
 	merged=$(sum_of snap)
@@ -266,8 +250,32 @@ merged_if_made() {
 	esac
 }
 
+is_origin() { snapctl origin list --names | grep -x "$1" >/dev/null; }
+no_origin() { ! is_origin vol || snapctl origin remove vol; }
+add_origin() { snapctl origin add vol /dev/test/vol; }
+an_origin() { is_origin vol || add_origin; }
+remove_origin() { snapctl origin remove vol; }
+disk_is_right() { check_eq "$(dd if=/dev/test/vol bs=1M iflag=direct status=none | md5sum)" "$contents"; }
+
+# As after a reboot: the registry knows what the kernel does not have.
+rebooted() {
+	a_snapshot
+	snapctl_kill
+	local name
+	for name in snap vol; do
+		[[ ! -e /dev/mapper/$name ]] || dmsetup remove "$name"
+	done
+	losetup -D
+	snapctl_daemon
+}
+activate_all() { snapctl activate --all; }
+active_if_made() {
+	disk_is_right
+	[[ $1 == not ]] || shows_contents "$1" snap
+}
+
 # /dev/mapper/lv is in use all the time.
-not_taken_over() { ! snapctl origin list --names | grep -x data >/dev/null || snapctl origin remove data; }
+not_taken_over() { ! is_origin data || snapctl origin remove data; }
 take_over() { snapctl origin add data /dev/mapper/lv; }
 taken_over() { not_taken_over; take_over; }
 give_back() { snapctl origin remove data; }

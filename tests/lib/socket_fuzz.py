@@ -11,8 +11,9 @@ Exits with 1 when the daemon does not answer a proper request any more.
 import json
 import random
 import socket
-import struct
 import sys
+
+from snapctl_client import Connection, frame
 
 path, connections, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 rng = random.Random(seed)
@@ -36,10 +37,6 @@ requests += [json.dumps({"v": 1, "id": 7, "method": "table", "params": {"name": 
 requests += ["[" * 5000, "{\"a\":" * 3000, "null", "{}", "\"", "{\"v\":1e999}", "{\"v\":-1,\"id\":1}"]
 
 
-def frame(body, length=None):
-    return struct.pack(">I", len(body) if length is None else length) + body
-
-
 def mutated(text):
     data = bytearray(text.encode())
     for _ in range(rng.randint(1, 4)):
@@ -57,59 +54,32 @@ def mutated(text):
     return bytes(data)
 
 
-def connect():
-    its = socket.socket(socket.AF_UNIX)
-    its.settimeout(60)
-    its.connect(path)
-    return its
-
-
-def answer(its):
-    head = b""
-    while len(head) < 4:
-        more = its.recv(4 - len(head))
-        if not more:
-            return None
-        head += more
-    length = struct.unpack(">I", head)[0]
-    body = b""
-    while len(body) < length:
-        more = its.recv(length - len(body))
-        if not more:
-            return None
-        body += more
-    return json.loads(body)
-
-
 def ask_properly():
-    with connect() as its:
-        its.sendall(frame(b'{"v": 1, "id": 1, "method": "hello"}'))
-        got = answer(its)
-    if not got or got.get("result", {}).get("protocol") != 1:
-        sys.exit(f"the daemon does not answer a proper request: {got}")
+    with Connection(path) as daemon:
+        if daemon.ask("hello")["protocol"] != 1:
+            sys.exit("the daemon speaks another protocol")
 
 
 told = {"result": 0, "error": 0, "cut off": 0}
 for number in range(connections):
-    with connect() as its:
+    with Connection(path) as its:
         try:
             how = rng.randrange(8)
             if how == 0:
-                its.sendall(rng.randbytes(rng.randint(0, 3000)))
+                its.send(rng.randbytes(rng.randint(0, 3000)))
             elif how == 1:
-                its.sendall(frame(b"x", rng.choice((0, 65537, 1 << 31, 0xffffffff))))
+                its.send(frame(b"x", rng.choice((0, 65537, 1 << 31, 0xffffffff))))
             elif how == 2:
-                its.sendall(frame(mutated(rng.choice(requests)), rng.randint(1, 65536)))
+                its.send(frame(mutated(rng.choice(requests)), rng.randint(1, 65536)))
             elif how == 3:
                 # Many at once, and gone before the answers.
-                its.sendall(frame(rng.choice(requests).encode()) * 50)
-                its.close()
+                its.send(frame(rng.choice(requests).encode()) * 50)
                 continue
             else:
                 for _ in range(rng.randint(1, 5)):
-                    its.sendall(frame(mutated(rng.choice(requests))))
-            its.shutdown(socket.SHUT_WR)
-            while (got := answer(its)) is not None:
+                    its.send(frame(mutated(rng.choice(requests))))
+            its.socket.shutdown(socket.SHUT_WR)
+            while (got := its.answer()) is not None:
                 told["error" if "error" in got else "result"] += 1
             told["cut off"] += 1
         except (BrokenPipeError, ConnectionResetError):
@@ -117,16 +87,16 @@ for number in range(connections):
     if number % 50 == 0:
         ask_properly()
 
-# Not one client shuts out root: those that say nothing, and those that say half of it.
+# More than it takes at once, of those that say nothing and those that say half of it.
 silent = []
 for number in range(100):
     try:
-        its = connect()
-        its.sendall(b"\0\0" if number % 2 else b"")
+        its = Connection(path)
+        its.send(b"\0\0" if number % 2 else b"")
         silent.append(its)
     except (BrokenPipeError, ConnectionResetError, BlockingIOError):
         pass
 for its in silent:
-    its.close()
+    its.socket.close()
 ask_properly()
 print(f"{connections} connections: {told['result']} results, {told['error']} errors, {told['cut off']} ended")

@@ -16,9 +16,7 @@ test_a_snapshot_of_64_mib_that_needs_2_gib_stays_valid_ten_times() {
 	snapctl origin add vol /dev/test/vol
 	local i
 	for i in {1..10}; do
-		write_all 2048
-		outlives_the_writer 2048
-		snapctl remove monday
+		outlives_the_writer 2048 "$i"
 	done
 }
 
@@ -92,4 +90,17 @@ test_taking_over_and_giving_back_killed_at_every_call_are_made_or_not() {
 	volume_in_use
 	killed_at_every_call not_taken_over take_over volume_is_right "${STRIDE:-1}"
 	killed_at_every_call taken_over give_back volume_is_right "${STRIDE:-1}"
+}
+
+test_adding_and_removing_an_origin_killed_at_every_call_are_made_or_not() {
+	snapctl_start 256
+	small_origin
+	killed_at_every_call no_origin add_origin disk_is_right "${STRIDE:-1}"
+	killed_at_every_call an_origin remove_origin disk_is_right "${STRIDE:-1}"
+}
+
+test_activation_at_boot_killed_at_every_call_is_made_or_not() {
+	snapctl_start 256
+	small_origin
+	killed_at_every_call rebooted activate_all active_if_made "${STRIDE:-1}"
 }

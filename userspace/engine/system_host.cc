@@ -283,7 +283,12 @@ public:
 	{
 		if (const auto attached = find_loop(path))
 			return *attached;
-		const UniqueFd file = open_file(path, O_RDWR | O_DIRECT, "attach loop", 0);
+		const UniqueFd file{::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC)};
+		if (!file && errno == EINVAL)
+			throw Error{Failure::refused, "attach loop", path, "the file system that it is on has no direct I/O",
+				    "choose a folder on another with --dir, or --vg or --cow"};
+		if (!file)
+			throw Error::from_errno(errno, "attach loop", path);
 		const UniqueFd control = open_file("/dev/loop-control", O_RDWR, "attach loop");
 		// Somebody may be faster with the free one: then there is another.
 		for (int attempt = 0; attempt < 100; attempt++) {
