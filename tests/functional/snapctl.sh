@@ -28,6 +28,7 @@ sums_in_snapshot() {
 	umount "$TEST_DIR/shown-$1"
 }
 
+# selection: 6.1 debug
 test_every_verb_does_what_it_says() {
 	snapctl_start
 	mounted_origin vol 256
@@ -90,6 +91,7 @@ test_a_given_device_serves_as_space() {
 	snapctl remove tuesday
 }
 
+# selection: 6.1
 test_a_volume_in_use_is_taken_over_and_given_back() {
 	snapctl_start
 	dev disk 256
@@ -252,6 +254,7 @@ test_a_snapshot_is_extended_while_a_writer_fills_it() {
 	grep -c extended "$TEST_DIR/daemon.log"
 }
 
+# selection: 6.1
 test_a_mounted_origin_is_merged() {
 	snapctl_start
 	mounted_origin vol 256

@@ -7,7 +7,7 @@
 # shellcheck source=tests/lib/snapctl_endurance.sh
 . "$VM_REPO/tests/lib/snapctl_endurance.sh"
 
-# selection: 6.1 debug
+# selection: debug
 test_rounds_of_create_write_extend_remove_leave_nothing() {
 	snapctl_start 256
 	rounds_leave_nothing 5
@@ -19,7 +19,6 @@ test_a_change_killed_at_a_few_calls_is_whole_or_not_there() {
 	killed_at_every_call no_snapshot create_snapshot snapshot_if_made 17
 }
 
-# selection: 6.1
 test_nonsense_at_the_socket_changes_nothing() {
 	snapctl_start 256
 	fuzz_the_socket 150 1

@@ -4,7 +4,6 @@
 # snapctl with LVM2: a logical volume in use becomes an origin, and the space of
 # its snapshots comes from the volume group.
 # timeout: 240
-# selection: 6.1
 
 # shellcheck source=tests/lib/snapctl.sh
 . "$VM_REPO/tests/lib/snapctl.sh"

@@ -3,7 +3,6 @@
 #
 # The tour of the README, as it is typed there.
 # timeout: 240
-# selection: 6.1
 
 test_the_tour_of_the_readme_works_as_typed() {
 	cd "$VM_REPO" || fail "no repository"

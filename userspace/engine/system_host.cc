@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -301,7 +302,7 @@ public:
 			config.info.lo_flags = LO_FLAGS_DIRECT_IO;
 			std::strncpy(reinterpret_cast<char*>(config.info.lo_file_name), path.c_str(), LO_NAME_SIZE - 1);
 			if (::ioctl(loop.get(), LOOP_CONFIGURE, &config) == 0)
-				return {loop_major, static_cast<std::uint32_t>(free)};
+				return loops_[path] = {loop_major, static_cast<std::uint32_t>(free)};
 			if (errno != EBUSY)
 				throw Error::from_errno(errno, "attach loop", path);
 		}
@@ -312,6 +313,7 @@ public:
 	{
 		// While udev looks at it, it goes when that is done.
 		if (const auto loop = find_loop(path)) {
+			loops_.erase(path);
 			const UniqueFd fd = open_file(loop_node(loop->minor), O_RDWR, "detach loop");
 			if (::ioctl(fd.get(), LOOP_CLR_FD) != 0 && errno != ENXIO)
 				throw Error::from_errno(errno, "detach loop", path);
@@ -323,8 +325,20 @@ public:
 		std::error_code error;
 		const fs::path real = fs::weakly_canonical(path, error);
 		struct stat status {};
-		if (::stat(path.c_str(), &status) != 0)
+		if (::stat(path.c_str(), &status) != 0) {
+			loops_.erase(path);
 			return std::nullopt;
+		}
+		const auto has_it = [&](DeviceNumber number) {
+			const auto file = loop_file(number.minor);
+			return file && file->file_system == number_of(status.st_dev) && file->inode == status.st_ino;
+		};
+		// Where it was found last, most times: with hundreds of them, looking through all
+		// for each would take seconds.
+		const auto known = loops_.find(path);
+		if (known != loops_.end() && has_it(known->second))
+			return known->second;
+		loops_.erase(path);
 		for (const auto& entry : fs::directory_iterator{"/sys/block", error}) {
 			if (!entry.path().filename().string().starts_with("loop"))
 				continue;
@@ -333,9 +347,10 @@ public:
 			if (backing.filename() != real.filename())
 				continue;
 			const auto number = dm::parse_device_number(read_line(entry.path().string() + "/dev"));
-			const auto file = number ? loop_file(number->minor) : std::nullopt;
-			if (file && file->file_system == number_of(status.st_dev) && file->inode == status.st_ino)
+			if (number && has_it(*number)) {
+				loops_[path] = *number;
 				return number;
+			}
 		}
 		return std::nullopt;
 	}
@@ -476,6 +491,8 @@ public:
 	}
 
 private:
+	std::map<std::string, DeviceNumber> loops_;
+
 	// The path itself, or what is nearest above it.
 	static std::string nearest(std::string path)
 	{
