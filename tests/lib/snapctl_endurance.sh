@@ -137,6 +137,7 @@ world() {
 	{
 		dmsetup info -c --noheadings -o name,attr | sort
 		dmsetup table | sed -E 's/\b[0-9]+:[0-9]+\b/N:N/g; s/low_water_mark [0-9]+/low_water_mark N/' | sort
+		find /dev/mapper -printf '%P %l\n' | sed 's/[0-9]*$//' | sort
 		losetup -O BACK-FILE --noheadings -l | sort
 		find "$TEST_DIR/space" -type f -printf '%p %s\n' | sort
 		snapctl list --json | python3 -c 'import json, sys

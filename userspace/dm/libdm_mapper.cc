@@ -196,6 +196,17 @@ public:
 		leave_room();
 	}
 
+	void mend_nodes() override
+	{
+		if (dm_udev_get_sync_support() != 0)
+			return;
+		// What cannot be mended does not matter to the kernel.
+		for (const ListedDevice& device : list())
+			(void)dm_mknodes(device.name.c_str());
+		(void)dm_mknodes(nullptr);
+		dm_task_update_nodes();
+	}
+
 	std::optional<DeviceInfo> info(const DmName& name) override
 	{
 		Task task{DM_DEVICE_INFO, "info", name};

@@ -75,6 +75,9 @@ public:
 	// udev's rules of what was resumed, removed and renamed have run, nodes are there. Not while
 	// a device is suspended: the rules read devices.
 	virtual void settle() = 0;
+	// After somebody who made changes was killed: where no udev does it, gives every device
+	// its node, and removes those that have no device any more.
+	virtual void mend_nodes() = 0;
 
 	[[nodiscard]] virtual std::optional<DeviceInfo> info(const DmName& name) = 0; // none: no such device
 	[[nodiscard]] virtual Table table(const DmName& name) = 0;                    // the live one

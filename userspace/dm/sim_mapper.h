@@ -27,6 +27,7 @@ public:
 	void rename(const DmName& name, const DmName& to) override;
 	std::string message(const DmName& name, const std::string& text) override;
 	void settle() override;
+	void mend_nodes() override {} // it has none
 	std::optional<DeviceInfo> info(const DmName& name) override;
 	Table table(const DmName& name) override;
 	std::vector<StatusLine> status(const DmName& name) override;

@@ -639,6 +639,8 @@ std::vector<std::string> Executor::recover()
 			done.push_back("failed: " + journal.what + ": " + error.what());
 		}
 	}
+	if (!done.empty())
+		mapper_.mend_nodes();
 	return done;
 }
 
