@@ -17,7 +17,7 @@ ExtendPolicy policy(std::uint64_t threshold = 80, std::uint64_t step = 50, std::
 
 SpaceNow space(std::uint64_t allocated, std::uint64_t total)
 {
-	return {Bytes{allocated * mib}, Bytes{total * mib}, Bytes{1000 * mib}, Bytes{1005 * mib}, Bytes{mib}, std::nullopt};
+	return {Bytes{allocated * mib}, Bytes{total * mib}, Bytes{1000 * mib}, Bytes{1005 * mib}, Bytes{mib}, std::nullopt, std::nullopt};
 }
 
 // In MiB, 0 for "not now".
@@ -58,6 +58,19 @@ BOOST_AUTO_TEST_CASE(step_covers_ten_seconds_at_the_present_rate)
 	BOOST_TEST(next(policy(), now) == 1005u);
 }
 
+BOOST_AUTO_TEST_CASE(step_leaves_room_to_others)
+{
+	SpaceNow now = space(80, 100);
+	now.room = Bytes{160 * mib};
+	BOOST_TEST(next(policy(), now) == 150u);
+	now.fill_rate = Bytes{20 * mib}; // 200 in ten seconds, half of the room is less
+	BOOST_TEST(next(policy(), now) == 180u);
+	now.room = Bytes{32 * mib};
+	BOOST_TEST(next(policy(), now) == 130u);
+	now.room = Bytes{0}; // then it fails, and says so
+	BOOST_TEST(next(policy(), now) == 101u);
+}
+
 BOOST_AUTO_TEST_CASE(sizes_are_multiples_of_the_unit)
 {
 	SpaceNow now = space(90, 101);
@@ -92,7 +105,7 @@ BOOST_AUTO_TEST_CASE(low_water_mark_is_what_is_free_at_the_threshold)
 	// When the kernel raises its event the policy acts, whatever the rounding.
 	for (std::uint64_t total = 1; total < 3000; total++) {
 		for (const std::uint64_t threshold : {1u, 33u, 80u, 99u}) {
-			SpaceNow now{Bytes{}, Bytes{total * 512}, Bytes{1 << 30}, Bytes{1 << 30}, Bytes{512}, std::nullopt};
+			SpaceNow now{Bytes{}, Bytes{total * 512}, Bytes{1 << 30}, Bytes{1 << 30}, Bytes{512}, std::nullopt, std::nullopt};
 			const std::uint64_t mark = low_water_mark(policy(threshold), now.total).count / 512;
 			now.allocated = Bytes{(total - mark) * 512};
 			if (!next_size(policy(threshold), now))

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <map>
 #include <poll.h>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -88,6 +89,7 @@ public:
 		  planner_{config_, registry_, mapper_, host_}, executor_{registry_, mapper_, host_}
 	{
 		recovered_ = executor_.recover();
+		mapper_.mend_nodes();
 		refresh();
 		listening_ = events_ != nullptr && events_->refresh();
 		mapper_.arm();
@@ -610,7 +612,7 @@ private:
 			now.total = std::max(total, planner_.space_size(row));
 			now.origin = to_bytes(Sectors{origin->sectors});
 			now.worst_case = store::worst_case(now.origin, to_bytes(Sectors{row.chunk_sectors}));
-			now.unit = planner_.space_unit(row);
+			std::tie(now.unit, now.room) = planner_.space_source(row);
 			now.fill_rate = known.fill_rate;
 			const auto size = next_size(policy, now);
 			if (!size) {
@@ -627,6 +629,8 @@ private:
 			tell(EventKind::extended, row, row.name + " has " + format_bytes_rounded(*size) + " now, after " + format_bytes_rounded(now.total));
 		} catch (const Error& error) {
 			known.not_before = host_.clock() + patience;
+			// The kernel does not say again that it is full.
+			due_ = std::min(due_, *known.not_before);
 			tell(EventKind::extend_failed, row, error.what());
 		}
 	}

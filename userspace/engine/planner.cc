@@ -145,6 +145,19 @@ Bytes Planner::space_unit(const SnapshotRow& row)
 	return std::max(chunk, Bytes{1 << 20});
 }
 
+std::pair<Bytes, std::optional<Bytes>> Planner::space_source(const SnapshotRow& row)
+{
+	switch (row.kind) {
+	case SpaceKind::file: return {space_unit(row), host_.free_space(row.cow.substr(0, row.cow.rfind('/')))};
+	case SpaceKind::volume_group: {
+		const auto group = host_.volume_group(row.cow.substr(0, row.cow.find('/')));
+		return {group.extent, group.free};
+	}
+	case SpaceKind::device: break;
+	}
+	return {space_unit(row), std::nullopt};
+}
+
 std::string Planner::cow_device(const SnapshotRow& row)
 {
 	switch (row.kind) {

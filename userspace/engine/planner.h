@@ -44,6 +44,8 @@ public:
 	[[nodiscard]] bool module_is_ours();
 	[[nodiscard]] Bytes space_size(const SnapshotRow& row);
 	[[nodiscard]] Bytes space_unit(const SnapshotRow& row);
+	// What it grows by, and how much is free there; none: others see to that.
+	[[nodiscard]] std::pair<Bytes, std::optional<Bytes>> space_source(const SnapshotRow& row);
 	// The path of the block device; "" when the file is not attached.
 	[[nodiscard]] std::string cow_device(const SnapshotRow& row);
 	// The head has a table of ours.

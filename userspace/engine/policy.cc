@@ -36,8 +36,12 @@ std::optional<Bytes> next_size(const ExtendPolicy& policy, const SpaceNow& now)
 		return std::nullopt;
 
 	Bytes step = std::max(share_of(policy.step, now.total), now.unit);
-	if (now.fill_rate)
-		step = std::max(step, share_of(Percent{1000}, *now.fill_rate));
+	if (now.fill_rate) {
+		const Bytes ten_seconds = share_of(Percent{1000}, *now.fill_rate);
+		step = std::max(step, now.room ? std::min(ten_seconds, Bytes{now.room->count / 2}) : ten_seconds);
+	}
+	if (now.room)
+		step = std::max(std::min(step, Bytes{now.room->count - now.room->count / 16}), now.unit);
 	const bool fits = step.count <= std::numeric_limits<std::uint64_t>::max() - now.total.count;
 	const Bytes wished = fits ? round_up(now.total + step, now.unit) : limit;
 	return std::min(wished, limit);

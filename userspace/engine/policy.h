@@ -25,10 +25,13 @@ struct SpaceNow {
 	Bytes worst_case; // more is never used
 	Bytes unit;       // sizes are multiples of it
 	std::optional<Bytes> fill_rate; // a second, lately
+	std::optional<Bytes> room;      // free, where it grows
 };
 
 // The size to grow to now; nothing when it is not time, or when it cannot grow
-// further. A step is at least what is filled within ten seconds at the present rate.
+// further. A step is at least what is filled within ten seconds at the present rate, if
+// that is not more than half of the room, and leaves a sixteenth of the room to others:
+// the registry may be there, too. Without room it is one unit, so that trying says why.
 [[nodiscard]] std::optional<Bytes> next_size(const ExtendPolicy& policy, const SpaceNow& now);
 
 // The free space at which the kernel shall raise its low-water event; 0: never.

@@ -639,8 +639,6 @@ std::vector<std::string> Executor::recover()
 			done.push_back("failed: " + journal.what + ": " + error.what());
 		}
 	}
-	if (!done.empty())
-		mapper_.mend_nodes();
 	return done;
 }
 
