@@ -40,7 +40,7 @@ test: setup ## Tests on one kernel: make test KERNEL=debug FILTER=merge
 test-long: setup ## What takes an hour or more: make test-long FILTER=thousand ROUNDS=100 STRIDE=5
 	@tests/run -k $(KERNEL) -f '$(FILTER)' tests/long/*.sh
 
-bench: setup ## Compare with the kernel's own module: ROWS="2 6 8 11" ROUNDS=3
+bench: setup ## Compare with the kernel's own module: ROWS="2 6 8 11" ROUNDS=3 LATENCY_US=500
 	@tests/bench/run
 
 bench-extend: setup userspace ## Time from the kernel's low-water event to the grown COW device
