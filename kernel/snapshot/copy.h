@@ -9,7 +9,7 @@
 struct snap_origin;
 struct snapshot;
 
-/* What one kcopyd job takes. */
+/* What one job takes; kcopyd's limit. */
 #define SNAP_COPY_MAX_DESTINATIONS DM_KCOPYD_MAX_REGIONS
 
 /*
@@ -20,14 +20,15 @@ struct snapshot;
 sector_t snap_clip_run(const struct snapshot *snap, sector_t origin_sectors,
 		       sector_t first, u64 nr_chunks);
 
-void snap_copy_init(struct snap_origin *origin);
+/* Sleeps; 0 or an errno, and then there is nothing to undo. */
+int snap_copy_init(struct snap_origin *origin);
 /* No snapshot is left. */
 void snap_copy_exit(struct snap_origin *origin);
 
 /*
  * Starts the copies of the pending runs on @runs (linked by ->start), which all
  * read @origin, or queues them. Runs of the same sectors share one read. Must not
- * be called with a lock held: it may sleep until kcopyd has a free job.
+ * be called with a lock held: it may sleep for the pools of dm-io and kcopyd.
  */
 void snap_copy_start(struct snap_origin *origin, struct list_head *runs);
 

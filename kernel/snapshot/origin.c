@@ -15,9 +15,6 @@
 #include "snap_format.h"
 #include "snapshot.h"
 
-DECLARE_DM_KCOPYD_THROTTLE_WITH_MODULE_PARM(snapshot_copy_throttle,
-		"Share of the time that may be spent copying, in percent");
-
 /* A range of chunks of one snapshot. */
 struct chunk_range {
 	chunk_t first;
@@ -386,17 +383,14 @@ struct snap_origin *snap_origin_create(struct block_device *bdev)
 	spin_lock_init(&origin->deferred_lock);
 	bio_list_init(&origin->deferred);
 	INIT_WORK(&origin->work, deferred_work);
-	snap_copy_init(origin);
 
 	origin->wq = alloc_workqueue("snap_origin_%pg",
 				     WQ_MEM_RECLAIM | WQ_UNBOUND, 0, bdev);
 	if (!origin->wq)
 		goto out_free;
-	origin->kcopyd = dm_kcopyd_client_create(&dm_kcopyd_throttle);
-	if (IS_ERR(origin->kcopyd)) {
-		r = PTR_ERR(origin->kcopyd);
+	r = snap_copy_init(origin);
+	if (r)
 		goto out_wq;
-	}
 	return origin;
 
 out_wq:
@@ -409,7 +403,6 @@ out_free:
 void snap_origin_free(struct snap_origin *origin)
 {
 	snap_copy_exit(origin);
-	dm_kcopyd_client_destroy(origin->kcopyd);
 	destroy_workqueue(origin->wq);
 	kfree(origin);
 }

@@ -12,6 +12,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include "pages.h"
 #include "space.h"
 
 struct snap_head;
@@ -38,13 +39,17 @@ struct snap_origin {
 
 	struct dm_kcopyd_client *kcopyd;
 
-	/* Copies that wait for their turn: copy.c. */
+	/* Copies that wait for their turn, and those that are read: copy.c. */
 	spinlock_t copy_lock;
 	struct list_head copies; /* of pending runs, by ->start */
-	sector_t copying_sectors; /* handed to kcopyd, not done */
+	sector_t copying_sectors; /* under way */
 	bool copies_overlap; /* since copying_sectors was last 0 */
 	bool copies_crowded; /* they did, in the time before that */
+	struct dm_io_client *io;
+	struct snap_pages pages;
+	struct list_head copies_read; /* of first runs of jobs, by ->start */
 	struct work_struct copy_work;
+	struct work_struct copy_write_work;
 	struct delayed_work copy_late_work;
 
 	/* Runs of all its snapshots that are under way. */
@@ -73,7 +78,7 @@ void snap_origin_free(struct snap_origin *origin);
  * Asks for a bio that changes the origin to go down. True: it may, and the caller points
  * it at the device. False: it has been queued, and will be submitted when every
  * snapshot has what it needs, or has been given back to device-mapper. Does not wait
- * for snapshots; may sleep for kcopyd's pools. As long as it waits, the bio's device is
+ * for snapshots; may sleep for the pools that copies need. As long as it waits, the bio's device is
  * the head through which it came.
  */
 bool snap_origin_admit(struct snap_origin *origin, struct bio *bio);

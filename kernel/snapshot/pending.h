@@ -29,6 +29,10 @@ struct snap_pending {
 	struct list_head start;
 	struct snap_pending *next_in_job;
 
+	/* Of the first in a job that is copied through our own pages. */
+	struct page_list *pages;
+	sector_t copy_sectors;
+
 	/*
 	 * The result: fields first, then copied with release semantics; the worker
 	 * reads copied with acquire semantics.

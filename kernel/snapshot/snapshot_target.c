@@ -21,7 +21,7 @@ MODULE_PARM_DESC(snapshot_cow_threshold,
  * its own.
  */
 #define MAX_RUN_SECTORS ((16U << 20) >> SECTOR_SHIFT)
-/* What may be under way in runs, whose pages kcopyd holds: one run always may. */
+/* What may be under way in runs, whose copies hold pages: one run always may. */
 #define MAX_PENDING_SECTORS ((64U << 20) >> SECTOR_SHIFT)
 
 int snapshot_begin_run(struct snapshot *snap, chunk_t old_chunk, u64 want,

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A fixed set of pages that copies use in turn, as lists that dm-io takes. Taking
+ * and giving work in any context.
+ */
+#ifndef SNAP_PAGES_H
+#define SNAP_PAGES_H
+
+#include <linux/dm-io.h>
+#include <linux/spinlock.h>
+
+struct snap_pages {
+	spinlock_t lock;
+	struct page_list *free;
+	unsigned int nr_free;
+};
+
+/* Sleeps. Short of memory the set has fewer pages than asked for, or none. */
+void snap_pages_init(struct snap_pages *pages, unsigned int nr);
+/* All have been given back. */
+void snap_pages_exit(struct snap_pages *pages);
+
+/* @nr pages, or NULL when there are not as many. */
+struct page_list *snap_pages_take(struct snap_pages *pages, unsigned int nr);
+void snap_pages_give(struct snap_pages *pages, struct page_list *list);
+
+#endif
