@@ -24,7 +24,7 @@ stomp() {
 	for snap in "${@:2}"; do
 		snaps+=(--snap "/dev/mapper/$snap")
 	done
-	stomper --origin /dev/mapper/origin "${snaps[@]}" --equal-at-start --seconds "$1" --threads 6 \
+	stomper --origin /dev/mapper/origin "${snaps[@]}" --equal-at-start --seconds $(($1 * ${TEST_SLOWNESS:-1})) --threads 6 \
 		--max-io 64k --align 512 --flush-every 100
 }
 
