@@ -78,8 +78,8 @@ void snap_origin_free(struct snap_origin *origin);
  * Asks for a bio that changes the origin to go down. True: it may, and the caller points
  * it at the device. False: it has been queued, and will be submitted when every
  * snapshot has what it needs, or has been given back to device-mapper. Does not wait
- * for snapshots; may sleep for the pools that copies need. As long as it waits, the bio's device is
- * the head through which it came.
+ * for snapshots; may sleep for the pools that copies need. As long as it waits, the
+ * bio's device is the head through which it came.
  */
 bool snap_origin_admit(struct snap_origin *origin, struct bio *bio);
 

@@ -29,9 +29,9 @@ struct snap_pending {
 	struct list_head start;
 	struct snap_pending *next_in_job;
 
-	/* Of the first in a job that is copied through our own pages. */
-	struct page_list *pages;
+	/* Of the first in a job; pages only when it goes through the origin's. */
 	sector_t copy_sectors;
+	struct page_list *pages;
 
 	/*
 	 * The result: fields first, then copied with release semantics; the worker

@@ -65,6 +65,7 @@ rounds_leave_nothing() {
 	((slab < 4096 + $1)) || fail "the kernel has grown by $slab KiB"
 	check_nothing_half_done
 }
+
 # ---- kills ---------------------------------------------------------------------
 #
 # strace kills the daemon that is under test, as it is, where it enters its n-th system
