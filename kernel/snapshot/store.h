@@ -75,6 +75,13 @@ struct snap_store_type {
 		      u32 nr);
 
 	/*
+	 * Does now what a later commit() would have to do first, as far as that is
+	 * known; what fails is left to it. Locking and sleeping as commit(). NULL
+	 * where there is no such thing.
+	 */
+	void (*prepare)(struct snap_store *store);
+
+	/*
 	 * Merging, for persistent stores. The last entries of the store, at most
 	 * @max, as runs of one chunk: how many, 0 when there are none left, -errno.
 	 * Locking and sleeping as commit().

@@ -45,6 +45,7 @@ struct persistent_store {
 	u32 used;     /* entries in the area */
 	u32 written;  /* of these, how many are on disk */
 	bool stale;   /* something behind the last entry is not zero on disk */
+	bool next_is_zero; /* the area behind this one is zero on disk */
 	bool merging; /* entries were forgotten: usage is by position */
 	u64 nr_entries; /* on disk; one word, so that usage() never sees half */
 
@@ -618,6 +619,7 @@ static void window_forward(struct persistent_store *ps)
 		ps->used = 0;
 		ps->written = 0;
 		ps->area++;
+		ps->next_is_zero = false;
 	}
 }
 
@@ -628,7 +630,7 @@ static int write_window(struct persistent_store *ps)
 
 	if (ps->written == ps->used)
 		return 0;
-	if (ps->used == ps->geo.entries_per_area) {
+	if (ps->used == ps->geo.entries_per_area && !ps->next_is_zero) {
 		/* A reader must find a terminator in the next area. */
 		r = zero_area(ps, ps->area + 1);
 		if (r)
@@ -681,6 +683,22 @@ static int persistent_commit(struct snap_store *store,
 	return write_window(ps);
 }
 
+/*
+ * Zeroes the next area ahead of the commit that fills this one, where that is one
+ * small write. If it is not needed, nobody ever looks there.
+ */
+static void persistent_prepare(struct snap_store *store)
+{
+	struct persistent_store *ps = to_persistent(store);
+	struct snap_geometry geo = live_geometry(ps);
+
+	if (ps->next_is_zero ||
+	    ps->geo.entries_per_area > ps->window_entries ||
+	    snap_area_chunk(&geo, ps->area + 1) >= geo.nr_chunks)
+		return;
+	ps->next_is_zero = !zero_area(ps, ps->area + 1);
+}
+
 /* Moves the window back, to where the last entry is. 1: there is none. */
 static int window_back(struct persistent_store *ps)
 {
@@ -709,6 +727,7 @@ static int window_back(struct persistent_store *ps)
 	ps->used = used;
 	ps->written = used;
 	ps->window_first = first;
+	ps->next_is_zero = false;
 	return 0;
 }
 
@@ -750,6 +769,7 @@ static int persistent_merge_forget(struct snap_store *store, u32 nr)
 		return r;
 	ps->used = left;
 	ps->written = left;
+	ps->next_is_zero = false;
 	ps->merging = true;
 	publish_entries(ps);
 	ps->nr_handed_out = ps->nr_entries;
@@ -801,6 +821,7 @@ const struct snap_store_type snap_store_persistent = {
 	.alloc = persistent_alloc,
 	.has_room = persistent_has_room,
 	.commit = persistent_commit,
+	.prepare = persistent_prepare,
 	.merge_peek = persistent_merge_peek,
 	.merge_forget = persistent_merge_forget,
 	.merge_end = persistent_merge_end,

@@ -216,6 +216,7 @@ static void finish_or_drain(struct snapshot *snap, struct snap_pending *p)
 static void commit(struct snapshot *snap, struct batch *batch)
 {
 	struct snap_pending *p, *next;
+	struct blk_plug plug;
 	int r;
 
 	sort_out(snap, batch);
@@ -243,8 +244,17 @@ static void commit(struct snapshot *snap, struct batch *batch)
 			return;
 		}
 	}
+	/*
+	 * Only now: metadata that is written under a plug goes to the device by way of
+	 * another thread, when this one falls asleep.
+	 */
+	blk_start_plug(&plug);
 	list_for_each_entry_safe(p, next, &batch->pending, list)
 		finish_or_drain(snap, p);
+	blk_finish_plug(&plug);
+
+	if (snap->store->type->prepare)
+		snap->store->type->prepare(snap->store);
 }
 
 static void look_at_draining(struct snapshot *snap)
@@ -305,11 +315,9 @@ static void worker(struct work_struct *work)
 {
 	struct snapshot *snap = container_of(work, struct snapshot, work);
 	unsigned int noio = memalloc_noio_save();
-	struct blk_plug plug;
 	struct batch batch;
 	bool more;
 
-	blk_start_plug(&plug);
 	/* All of it in each round: under load the fifo is never empty for long. */
 	do {
 		more = take_batch(snap, &batch);
@@ -320,7 +328,6 @@ static void worker(struct work_struct *work)
 		route_deferred(snap);
 		cond_resched();
 	} while (more);
-	blk_finish_plug(&plug);
 	memalloc_noio_restore(noio);
 }
 
