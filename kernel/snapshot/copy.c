@@ -2,15 +2,22 @@
 /*
  * Copying pending runs from the origin to COW devices.
  *
- * A job is read and written through pages that the origin keeps: to allocate them
- * for each job, and clear them as kernels do by default, takes longer than the
- * copy where the devices are fast. kcopyd does what is larger than they are, what
- * comes while they are all in use, and everything when it is to be throttled.
+ * Runs that read the same sectors, one of each snapshot, are a job. Jobs that follow
+ * each other on all their COW devices, as those of scattered writes do, are written
+ * as a group, by one request for each device; those that follow each other on the
+ * origin too are read as one.
+ *
+ * A group goes through pages that the origin keeps: to allocate them for each job,
+ * and clear them as kernels do by default, takes longer than the copy where the
+ * devices are fast. kcopyd does what is larger than they are, what comes while they
+ * are all in use, and everything when it is to be throttled.
  *
  * Only as much as keeps the devices busy is under way at once: more would make
- * writer, copier and committer wait for each other in turn. While several writes
- * are under way a worker starts the reads and another the writes, which find
- * themselves idle CPUs. A lone writer starts its copy itself.
+ * writer, copier and committer wait for each other in turn. The origin's work starts
+ * the reads, and writes what is small; moving large data takes time even where a
+ * device has it at once, so the worker of a snapshot writes that, on another CPU.
+ * Nothing starts in map(): what is submitted there stays with the task until map()
+ * returns, and a second copy might wait for the memory of the first.
  */
 #include <linux/ioprio.h>
 #include <linux/list_sort.h>
@@ -22,11 +29,12 @@
 #include "snapshot.h"
 
 /* What is under way at once; one run always is. The origin's pages hold as much. */
-#define MAX_COPYING_SECTORS ((2U << 20) >> SECTOR_SHIFT)
+#define MAX_COPYING_SECTORS ((4U << 20) >> SECTOR_SHIFT)
 /*
  * After this time more is started all the same, by kcopyd when the pages are in
- * use: where a COW device lies on a snapshot of the same origin, the copies under
- * way may need one that waits here.
+ * use, and what was read is written: where a COW device lies on a snapshot of the
+ * same origin, the copies under way, or a worker at its metadata, may need one that
+ * waits here.
  */
 #define COPY_LATE (HZ / 4)
 
@@ -84,17 +92,29 @@ static sector_t weight(const struct snap_pending *p)
 	return snap_chunk_to_sector(p->snap, p->run.nr_chunks);
 }
 
-/* The copies of @first and the rest of its job are no longer under way. Any context. */
-static void leave(const struct snap_pending *first)
+static sector_t job_weight(const struct snap_pending *first)
 {
-	struct snap_origin *origin = first->snap->origin;
 	const struct snap_pending *p;
+	sector_t sum = 0;
+
+	for (p = first; p; p = p->next_in_job)
+		sum += weight(p);
+	return sum;
+}
+
+/* The copies of a group are no longer under way. Any context. */
+static void leave(const struct snap_pending *leader)
+{
+	struct snap_origin *origin = leader->snap->origin;
+	const struct snap_pending *first;
+	sector_t sum = 0;
 	unsigned long flags;
 	bool more;
 
+	for (first = leader; first; first = first->next_job)
+		sum += job_weight(first);
 	spin_lock_irqsave(&origin->copy_lock, flags);
-	for (p = first; p; p = p->next_in_job)
-		origin->copying_sectors -= weight(p);
+	origin->copying_sectors -= sum;
 	if (!origin->copying_sectors) {
 		origin->copies_crowded = origin->copies_overlap;
 		origin->copies_overlap = false;
@@ -102,25 +122,45 @@ static void leave(const struct snap_pending *first)
 	more = !list_empty(&origin->copies);
 	spin_unlock_irqrestore(&origin->copy_lock, flags);
 	if (more)
-		queue_work(origin->wq, &origin->copy_work);
+		snap_origin_kick(origin);
 }
 
 /* Any context. Only marks: nothing here may wait. */
-static void copy_done(int read_err, unsigned long write_err, void *context)
+static void group_done(struct snap_pending *leader, bool read_failed,
+		       unsigned long write_err)
 {
-	struct snap_pending *p = context;
-	unsigned int i = 0;
+	struct snapshot *snaps[SNAP_COPY_MAX_DESTINATIONS];
+	struct snap_pending *first = leader, *p;
+	unsigned int nr = 0, i;
 
 	/* Before the first is marked: after the last the origin may be gone. */
-	leave(p);
-	while (p) {
-		struct snap_pending *next = p->next_in_job;
-		bool failed = read_err || (write_err & BIT(i));
+	leave(leader);
+	for (p = leader; p; p = p->next_in_job)
+		snaps[nr++] = p->snap;
 
-		snap_pending_copied(p, failed ? BLK_STS_IOERR : BLK_STS_OK);
-		p = next;
-		i++;
+	/* Holds up snapshot_destroy() until the kicks are done. */
+	rcu_read_lock();
+	while (first) {
+		struct snap_pending *next_job = first->next_job;
+
+		for (p = first, i = 0; p; i++) {
+			struct snap_pending *next = p->next_in_job;
+			bool failed = read_failed || (write_err & BIT(i));
+
+			snap_pending_mark_copied(p, failed ? BLK_STS_IOERR :
+							     BLK_STS_OK);
+			p = next;
+		}
+		first = next_job;
 	}
+	for (i = 0; i < nr; i++)
+		snap_worker_kick_if_due(snaps[i]);
+	rcu_read_unlock();
+}
+
+static void kcopyd_done(int read_err, unsigned long write_err, void *context)
+{
+	group_done(context, read_err, write_err);
 }
 
 /* True when the two can be destinations of one job. */
@@ -132,158 +172,267 @@ static bool same_source(const struct snap_origin *origin,
 	       source_count(origin, a) == source_count(origin, b);
 }
 
-static struct dm_io_region source_region(const struct snap_pending *first)
+static sector_t target_sector(const struct snap_pending *p)
+{
+	return snap_chunk_to_sector(p->snap, p->run.new_chunk);
+}
+
+/* The sectors of each destination. */
+static sector_t group_sectors(const struct snap_pending *leader)
+{
+	const struct snap_pending *first;
+	sector_t sum = 0;
+
+	for (first = leader; first; first = first->next_job)
+		sum += first->copy_sectors;
+	return sum;
+}
+
+static struct dm_io_region source_region(const struct snap_pending *leader)
 {
 	return (struct dm_io_region){
-		.bdev = first->snap->origin->bdev,
-		.sector = source_sector(first),
-		.count = first->copy_sectors,
+		.bdev = leader->snap->origin->bdev,
+		.sector = source_sector(leader),
+		.count = group_sectors(leader),
 	};
 }
 
 /* Returns how many. */
-static unsigned int destinations(const struct snap_pending *first,
+static unsigned int destinations(const struct snap_pending *leader,
 				 struct dm_io_region *to)
 {
+	sector_t count = group_sectors(leader);
 	const struct snap_pending *p;
 	unsigned int nr = 0;
 
-	for (p = first; p; p = p->next_in_job, nr++) {
+	for (p = leader; p; p = p->next_in_job, nr++) {
 		to[nr].bdev = snap_cow_bdev(p->snap);
-		to[nr].sector = snap_chunk_to_sector(p->snap, p->run.new_chunk);
-		to[nr].count = first->copy_sectors;
+		to[nr].sector = target_sector(p);
+		to[nr].count = count;
 	}
 	return nr;
+}
+
+/* True when job @b can be written by the requests that write job @a. */
+static bool targets_follow(const struct snap_pending *a,
+			   const struct snap_pending *b)
+{
+	sector_t count = a->copy_sectors;
+
+	/* Its pages are full. */
+	if (count & (PAGE_SECTORS - 1))
+		return false;
+	for (; a && b; a = a->next_in_job, b = b->next_in_job) {
+		if (a->snap != b->snap ||
+		    target_sector(a) + count != target_sector(b))
+			return false;
+	}
+	return !a && !b;
+}
+
+/* So that they are written, and their pages free again, one after the other. */
+static bool small(const struct snap_pending *leader)
+{
+	return group_sectors(leader) < SNAP_COPY_LARGE_SECTORS;
+}
+
+static bool source_follows(const struct snap_pending *a,
+			   const struct snap_pending *b)
+{
+	return source_sector(a) + a->copy_sectors == source_sector(b);
 }
 
 /* Any context. */
 static void write_done(unsigned long error, void *context)
 {
-	struct snap_pending *first = context;
+	struct snap_pending *leader = context;
 
-	snap_pages_give(&first->snap->origin->pages, first->pages);
-	copy_done(0, error, first);
+	snap_pages_give(&leader->snap->origin->pages, leader->pages);
+	group_done(leader, false, error);
 }
 
 /* Any context. */
 static void read_done(unsigned long error, void *context)
 {
-	struct snap_pending *first = context;
-	struct snap_origin *origin = first->snap->origin;
+	struct snap_pending *leader = context;
+	struct snap_origin *origin = leader->snap->origin;
 	unsigned long flags;
 
 	if (error) {
-		snap_pages_give(&origin->pages, first->pages);
-		copy_done(1, 0, first);
+		snap_pages_give(&origin->pages, leader->pages);
+		group_done(leader, true, 0);
 		return;
 	}
 	/* Within the lock: once another has taken the run, the origin may be gone. */
 	spin_lock_irqsave(&origin->copy_lock, flags);
-	list_add_tail(&first->start, &origin->copies_read);
-	queue_work(origin->wq, &origin->copy_write_work);
+	if (small(leader)) {
+		list_add_tail(&leader->start, &origin->copies_read);
+		snap_origin_kick(origin);
+	} else {
+		list_add_tail(&leader->start, &origin->copies_read_large);
+		snap_worker_kick(leader->snap);
+		queue_delayed_work(origin->wq, &origin->copy_late_work,
+				   COPY_LATE);
+	}
 	spin_unlock_irqrestore(&origin->copy_lock, flags);
 }
 
-static void start_io(struct snap_pending *first, blk_opf_t opf,
+static void start_io(struct snap_pending *leader, blk_opf_t opf,
 		    struct dm_io_region *where, unsigned int nr,
 		    io_notify_fn done)
 {
 	struct dm_io_request request = {
 		.bi_opf = opf,
 		.mem.type = DM_IO_PAGE_LIST,
-		.mem.ptr.pl = first->pages,
+		.mem.ptr.pl = leader->pages,
 		.notify.fn = done,
-		.notify.context = first,
-		.client = first->snap->origin->io,
+		.notify.context = leader,
+		.client = leader->snap->origin->io,
 	};
 
 	/* Only a request without a notification can fail here. */
 	dm_io(&request, nr, where, NULL, IOPRIO_DEFAULT);
 }
 
-static void copy_write_work(struct work_struct *work)
+static struct snap_pending *last_job(struct snap_pending *leader)
 {
-	struct snap_origin *origin =
-		container_of(work, struct snap_origin, copy_write_work);
-	unsigned int noio = memalloc_noio_save();
+	while (leader->next_job)
+		leader = leader->next_job;
+	return leader;
+}
+
+static struct page_list *last_page(struct page_list *pages)
+{
+	while (pages->next)
+		pages = pages->next;
+	return pages;
+}
+
+static int by_target(void *priv, const struct list_head *a,
+		     const struct list_head *b)
+{
+	const struct snap_pending *pa = list_entry(a, struct snap_pending, start);
+	const struct snap_pending *pb = list_entry(b, struct snap_pending, start);
+
+	if (pa->snap != pb->snap)
+		return pa->snap < pb->snap ? -1 : 1;
+	return pa->run.new_chunk < pb->run.new_chunk ? -1 : 1;
+}
+
+/* Writes groups that have been read; joins those that follow each other. */
+static void write_groups(struct list_head *groups)
+{
+	struct dm_io_region to[SNAP_COPY_MAX_DESTINATIONS];
+
+	if (!list_is_singular(groups))
+		list_sort(NULL, groups, by_target);
+	while (!list_empty(groups)) {
+		struct snap_pending *leader = list_first_entry(
+			groups, struct snap_pending, start);
+		struct snap_pending *last = last_job(leader), *next;
+		struct page_list *page = last_page(leader->pages);
+		unsigned int nr;
+
+		list_del(&leader->start);
+		while ((next = list_first_entry_or_null(
+				groups, struct snap_pending, start)) &&
+		       small(leader) && targets_follow(last, next)) {
+			list_del(&next->start);
+			page->next = next->pages;
+			page = last_page(next->pages);
+			last->next_job = next;
+			last = last_job(next);
+		}
+		nr = destinations(leader, to);
+		start_io(leader, REQ_OP_WRITE, to, nr, write_done);
+	}
+}
+
+static void write_what_was_read(struct snap_origin *origin,
+				struct list_head *read)
+{
 	unsigned long flags;
-	LIST_HEAD(read);
+	LIST_HEAD(groups);
 
 	spin_lock_irqsave(&origin->copy_lock, flags);
-	list_splice_init(&origin->copies_read, &read);
+	list_splice_init(read, &groups);
 	spin_unlock_irqrestore(&origin->copy_lock, flags);
-	while (!list_empty(&read)) {
-		struct dm_io_region to[SNAP_COPY_MAX_DESTINATIONS];
-		struct snap_pending *first = list_first_entry(
-			&read, struct snap_pending, start);
-		unsigned int nr = destinations(first, to);
-
-		list_del(&first->start);
-		start_io(first, REQ_OP_WRITE, to, nr, write_done);
-	}
-	memalloc_noio_restore(noio);
+	if (!list_empty(&groups))
+		write_groups(&groups);
 }
 
 /*
- * Copies through the origin's pages, if enough are free. False: it is kcopyd's
+ * Copies a group through the origin's pages, if enough are free. False: it is kcopyd's
  * turn, who alone knows how to throttle.
  */
-static bool copy_through_pages(struct snap_pending *first)
+static bool copy_through_pages(struct snap_pending *leader)
 {
-	struct snap_origin *origin = first->snap->origin;
-	struct dm_io_region from = source_region(first);
+	struct snap_origin *origin = leader->snap->origin;
+	struct dm_io_region from = source_region(leader);
 
 	if (READ_ONCE(dm_kcopyd_throttle.throttle) < 100)
 		return false;
-	first->pages = snap_pages_take(&origin->pages,
-				       DIV_ROUND_UP(from.count, PAGE_SECTORS));
-	if (!first->pages)
+	leader->pages = snap_pages_take(&origin->pages,
+					DIV_ROUND_UP(from.count, PAGE_SECTORS));
+	if (!leader->pages)
 		return false;
-	start_io(first, REQ_OP_READ, &from, 1, read_done);
+	start_io(leader, REQ_OP_READ, &from, 1, read_done);
 	return true;
 }
 
-/* One job: @first and those of the list that read the same. */
-static void start_job(struct snap_origin *origin, struct snap_pending *first,
-		      struct list_head *runs)
+static void copy_by_kcopyd(struct snap_pending *first)
 {
-	struct dm_io_region to[SNAP_COPY_MAX_DESTINATIONS], from;
-	struct snap_pending *p = first;
-	unsigned int nr = 0;
+	struct dm_io_region to[SNAP_COPY_MAX_DESTINATIONS];
+	struct dm_io_region from = source_region(first);
+	unsigned int nr = destinations(first, to);
 
-	first->copy_sectors = source_count(origin, first);
-	for (;;) {
-		p->shared = p != first;
-		nr++;
-		p->next_in_job = NULL;
-		if (nr == SNAP_COPY_MAX_DESTINATIONS || list_empty(runs))
-			break;
-		p->next_in_job = list_first_entry(runs, struct snap_pending, start);
-		if (!same_source(origin, first, p->next_in_job)) {
-			p->next_in_job = NULL;
-			break;
-		}
-		p = p->next_in_job;
-		list_del(&p->start);
-	}
-
-	first->shared = nr > 1;
-	if (!first->copy_sectors) {
-		/* The origin shrank below it. */
-		copy_done(1, 0, first);
-		return;
-	}
-	if (copy_through_pages(first))
-		return;
-	from = source_region(first);
-	destinations(first, to);
 	/*
 	 * Ignoring errors makes kcopyd go on after the first one: with several
 	 * destinations the healthy ones must get all of the run.
 	 */
-	dm_kcopyd_copy(origin->kcopyd, &from, nr, to,
-		       nr > 1 ? BIT(DM_KCOPYD_IGNORE_ERROR) : 0, copy_done,
+	dm_kcopyd_copy(first->snap->origin->kcopyd, &from, nr, to,
+		       nr > 1 ? BIT(DM_KCOPYD_IGNORE_ERROR) : 0, kcopyd_done,
 		       first);
+}
+
+static void start_group(struct snap_pending *leader)
+{
+	struct snap_pending *next;
+
+	if (copy_through_pages(leader))
+		return;
+	for (; leader; leader = next) {
+		next = leader->next_job;
+		leader->next_job = NULL;
+		copy_by_kcopyd(leader);
+	}
+}
+
+/* Takes a job off the list: its first run and those that read the same. */
+static struct snap_pending *take_job(struct snap_origin *origin,
+				     struct list_head *runs)
+{
+	struct snap_pending *first = list_first_entry(
+		runs, struct snap_pending, start);
+	struct snap_pending *p = first;
+	unsigned int nr = 1;
+
+	list_del(&first->start);
+	while (nr < SNAP_COPY_MAX_DESTINATIONS && !list_empty(runs)) {
+		struct snap_pending *next = list_first_entry(
+			runs, struct snap_pending, start);
+
+		if (!same_source(origin, first, next))
+			break;
+		list_del(&next->start);
+		next->shared = true;
+		p->next_in_job = next;
+		p = next;
+		nr++;
+	}
+	first->shared = nr > 1;
+	first->copy_sectors = source_count(origin, first);
+	return first;
 }
 
 /*
@@ -305,9 +454,10 @@ static void take_turn(struct snap_origin *origin, bool late,
 							  struct snap_pending,
 							  start);
 
+		/* At least one job, whatever its size, when it is late. */
 		if (origin->copying_sectors &&
 		    origin->copying_sectors + weight(p) > most &&
-		    !(last && same_source(origin, last, p)))
+		    !(last ? same_source(origin, last, p) : late))
 			break;
 		origin->copying_sectors += weight(p);
 		list_move_tail(&p->start, runs);
@@ -321,30 +471,64 @@ static void take_turn(struct snap_origin *origin, bool late,
 
 static void start_queued(struct snap_origin *origin, bool late)
 {
+	struct snap_pending *leader = NULL, *last = NULL;
 	unsigned int noio = memalloc_noio_save();
 	LIST_HEAD(runs);
 
 	take_turn(origin, late, &runs);
 	while (!list_empty(&runs)) {
-		struct snap_pending *p =
-			list_first_entry(&runs, struct snap_pending, start);
+		struct snap_pending *job = take_job(origin, &runs);
 
-		list_del(&p->start);
-		start_job(origin, p, &runs);
+		if (!job->copy_sectors) {
+			/* The origin shrank below it. */
+			group_done(job, true, 0);
+			continue;
+		}
+		if (leader && small(leader) && source_follows(last, job) &&
+		    targets_follow(last, job)) {
+			last->next_job = job;
+		} else {
+			if (leader)
+				start_group(leader);
+			leader = job;
+		}
+		last = job;
 	}
+	if (leader)
+		start_group(leader);
 	memalloc_noio_restore(noio);
 }
 
-static void copy_work(struct work_struct *work)
+void snap_copy_go_on(struct snap_origin *origin)
 {
-	start_queued(container_of(work, struct snap_origin, copy_work), false);
+	start_queued(origin, false);
+	write_what_was_read(origin, &origin->copies_read);
+}
+
+void snap_copy_write_large(struct snap_origin *origin)
+{
+	unsigned int noio;
+
+	if (list_empty(&origin->copies_read_large))
+		return;
+	noio = memalloc_noio_save();
+	write_what_was_read(origin, &origin->copies_read_large);
+	memalloc_noio_restore(noio);
 }
 
 static void copy_late_work(struct work_struct *work)
 {
-	start_queued(container_of(to_delayed_work(work), struct snap_origin,
-				  copy_late_work),
-		     true);
+	struct snap_origin *origin = container_of(
+		to_delayed_work(work), struct snap_origin, copy_late_work);
+
+	start_queued(origin, true);
+	snap_copy_write_large(origin);
+}
+
+bool snap_copy_is_crowded(const struct snap_origin *origin)
+{
+	return READ_ONCE(origin->copies_overlap) ||
+	       READ_ONCE(origin->copies_crowded);
 }
 
 int snap_copy_init(struct snap_origin *origin)
@@ -361,9 +545,8 @@ int snap_copy_init(struct snap_origin *origin)
 			MAX_COPYING_SECTORS / PAGE_SECTORS);
 	spin_lock_init(&origin->copy_lock);
 	INIT_LIST_HEAD(&origin->copies);
-	INIT_WORK(&origin->copy_work, copy_work);
 	INIT_LIST_HEAD(&origin->copies_read);
-	INIT_WORK(&origin->copy_write_work, copy_write_work);
+	INIT_LIST_HEAD(&origin->copies_read_large);
 	INIT_DELAYED_WORK(&origin->copy_late_work, copy_late_work);
 	return 0;
 }
@@ -379,7 +562,6 @@ void snap_copy_exit(struct snap_origin *origin)
 void snap_copy_start(struct snap_origin *origin, struct list_head *runs)
 {
 	unsigned long flags;
-	bool crowded;
 
 	if (list_empty(runs))
 		return;
@@ -388,11 +570,7 @@ void snap_copy_start(struct snap_origin *origin, struct list_head *runs)
 	spin_lock_irqsave(&origin->copy_lock, flags);
 	if (origin->copying_sectors || !list_empty(&origin->copies))
 		origin->copies_overlap = true;
-	crowded = origin->copies_overlap || origin->copies_crowded;
 	list_splice_tail_init(runs, &origin->copies);
 	spin_unlock_irqrestore(&origin->copy_lock, flags);
-	if (crowded)
-		queue_work(origin->wq, &origin->copy_work);
-	else
-		start_queued(origin, false);
+	snap_origin_kick(origin);
 }

@@ -13,6 +13,12 @@ struct snapshot;
 #define SNAP_COPY_MAX_DESTINATIONS DM_KCOPYD_MAX_REGIONS
 
 /*
+ * From this size on moving the data takes longer than what is done about it: such a
+ * copy is written by a work of its own, and committed without waiting for others.
+ */
+#define SNAP_COPY_LARGE_SECTORS ((256U << 10) >> SECTOR_SHIFT)
+
+/*
  * How many sectors of a run at sector @first exist on an origin of
  * @origin_sectors. Where that is no multiple of the COW device's blocks, the
  * sectors that the snapshot does not show are left out.
@@ -26,10 +32,21 @@ int snap_copy_init(struct snap_origin *origin);
 void snap_copy_exit(struct snap_origin *origin);
 
 /*
- * Starts the copies of the pending runs on @runs (linked by ->start), which all
- * read @origin, or queues them. Runs of the same sectors share one read. Must not
- * be called with a lock held: it may sleep for the pools of dm-io and kcopyd.
+ * Queues the copies of the pending runs on @runs (linked by ->start), which all
+ * read @origin, for the origin's work. Runs of the same sectors share one read.
  */
 void snap_copy_start(struct snap_origin *origin, struct list_head *runs);
+
+/* Several copies are under way, or were lately. */
+bool snap_copy_is_crowded(const struct snap_origin *origin);
+
+/* For the workers of snapshots: writes what was read and is large. Sleeps likewise. */
+void snap_copy_write_large(struct snap_origin *origin);
+
+/*
+ * For the origin's work: starts the copies whose turn it is, and writes what was read.
+ * May sleep for the pools of dm-io and kcopyd.
+ */
+void snap_copy_go_on(struct snap_origin *origin);
 
 #endif

@@ -116,8 +116,10 @@ static void resubmit_all(struct snap_merge *merge, struct bio_list *bios)
 	struct bio *bio;
 
 	blk_start_plug(&plug);
-	while ((bio = bio_list_pop(bios)))
+	while ((bio = bio_list_pop(bios))) {
 		snap_merge_resubmit(merge->snap, bio);
+		cond_resched();
+	}
 	blk_finish_plug(&plug);
 }
 
@@ -210,11 +212,12 @@ static bool preserve_run(struct snap_merge *merge, u32 i)
 		if (ready)
 			break;
 		WRITE_ONCE(origin->merge_waits, true);
-		snap_origin_start_missing_for_merge(origin, first, nr);
-		if (!snap_origin_preserved(origin, first, nr))
-			wait_event(origin->settled,
-				   atomic_read(&origin->settled_seq) != seq ||
-					   held(merge));
+		if (snap_origin_start_missing_for_merge(origin, first, nr) &&
+		    !snap_origin_preserved(origin, first, nr))
+			wait_event_idle(origin->settled,
+					atomic_read(&origin->settled_seq) != seq ||
+						held(merge));
+		cond_resched();
 	}
 	WRITE_ONCE(origin->merge_waits, false);
 	return ready;
@@ -227,8 +230,9 @@ static bool quiet_run(struct snap_merge *merge, u32 i)
 	sector_t first = run_sector(merge, i);
 	sector_t nr = run_sectors(merge, i);
 
-	wait_event(tracked->wait, snap_tracked_clear_of(tracked, first, nr) ||
-					  held(merge));
+	wait_event_idle(tracked->wait,
+			snap_tracked_clear_of(tracked, first, nr) ||
+				held(merge));
 	return snap_tracked_clear_of(tracked, first, nr);
 }
 
@@ -402,10 +406,10 @@ static void keep_rate(struct snap_merge *merge)
 
 		if (held(merge) || due(merge, rate, &delay))
 			return;
-		wait_event_timeout(merge->slow,
-				   held(merge) ||
-					   READ_ONCE(merge->rate_kib) != rate,
-				   delay);
+		wait_event_idle_timeout(merge->slow,
+					held(merge) ||
+						READ_ONCE(merge->rate_kib) != rate,
+					delay);
 	}
 }
 
@@ -481,6 +485,9 @@ void snap_merge_hold(struct snap_merge *merge, enum snap_merge_hold why)
 
 void snap_merge_pause(struct snap_merge *merge)
 {
+	/* A work that was late to tell an earlier pause does not stand for this one. */
+	if (!test_bit(SNAP_MERGE_HOLD_PAUSED, &merge->holds))
+		WRITE_ONCE(merge->pause_told, false);
 	set_hold(merge, SNAP_MERGE_HOLD_PAUSED);
 	/* Where it stands still already, somebody has to say so. */
 	queue_work(merge->snap->wq, &merge->work);

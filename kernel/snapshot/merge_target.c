@@ -141,8 +141,10 @@ static int merge_map(struct dm_target *ti, struct bio *bio)
 		bio_endio(bio);
 		return DM_MAPIO_SUBMITTED;
 	}
-	return bio_data_dir(bio) == WRITE ? route_write(snap, bio) :
-					    route_read(snap, bio);
+	if (bio_data_dir(bio) == READ)
+		return route_read(snap, bio);
+	snap_origin_cut_write(bio);
+	return route_write(snap, bio);
 }
 
 static int merge_end_io(struct dm_target *ti, struct bio *bio,

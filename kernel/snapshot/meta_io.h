@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Metadata I/O that allocates nothing: synchronous reads and writes through bios
- * that belong to the store.
+ * Metadata I/O that allocates nothing: reads and writes through bios that belong to
+ * the store.
  */
 #ifndef SNAP_META_IO_H
 #define SNAP_META_IO_H
@@ -33,7 +33,16 @@ void snap_meta_free(void *memory);
 int snap_meta_rw(struct snap_meta_io *io, blk_opf_t opf, sector_t sector,
 		 void *data, size_t bytes);
 
-/* Starts the same without waiting; the caller waits with snap_meta_wait(). */
+/*
+ * Starts the same without waiting: @end_io is called when it is done, in any context,
+ * with @private in the bio. snap_meta_result() says how it went, once.
+ */
+void snap_meta_start(struct snap_meta_io *io, blk_opf_t opf, sector_t sector,
+		     void *data, size_t bytes, bio_end_io_t *end_io,
+		     void *private);
+int snap_meta_result(struct snap_meta_io *io);
+
+/* A read that somebody waits for later. */
 struct snap_meta_read {
 	struct snap_meta_io io;
 	struct completion done;
@@ -44,5 +53,9 @@ int snap_meta_read_wait(struct snap_meta_read *read);
 
 /* Writes zeroes to sectors. Not durable before the next flush. */
 int snap_meta_zero(struct snap_meta_io *io, sector_t sector, u64 nr_sectors);
+
+/* Starts to write zeroes, at most SNAP_META_BYTES; otherwise as snap_meta_start(). */
+void snap_meta_zero_start(struct snap_meta_io *io, sector_t sector,
+			  u32 nr_sectors, bio_end_io_t *end_io, void *private);
 
 #endif

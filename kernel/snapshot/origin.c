@@ -147,11 +147,12 @@ void snap_origin_start_missing(struct snap_origin *origin, sector_t sector,
 	snap_copy_start(origin, &runs);
 }
 
-void snap_origin_start_missing_for_merge(struct snap_origin *origin,
+bool snap_origin_start_missing_for_merge(struct snap_origin *origin,
 					 sector_t sector, sector_t nr_sectors)
 {
 	struct chunk_range range, hole;
 	struct snapshot *snap;
+	bool wait = true;
 
 	snap_origin_start_missing(origin, sector, nr_sectors);
 	rcu_read_lock();
@@ -161,12 +162,17 @@ void snap_origin_start_missing_for_merge(struct snap_origin *origin,
 			continue;
 		write_lock(&snap->lock);
 		if (snap->health < SNAP_INVALIDATING &&
-		    next_missing(snap, range, &hole) &&
-		    !snap->store->type->has_room(snap->store))
-			snap_space_merge_waits(snap);
+		    next_missing(snap, range, &hole)) {
+			if (!snap->store->type->has_room(snap->store))
+				snap_space_merge_waits(snap);
+			else if (!snap->nr_pending)
+				/* Room came meanwhile; nothing else will settle. */
+				wait = false;
+		}
 		write_unlock(&snap->lock);
 	}
 	rcu_read_unlock();
+	return wait;
 }
 
 enum wait_result {
@@ -236,7 +242,7 @@ static void defer(struct snap_origin *origin, struct bio *bio)
 	/* Pairs with the barrier in snap_origin_settled(). */
 	smp_mb();
 	if (!atomic_read(&origin->nr_pending))
-		queue_work(origin->wq, &origin->work);
+		snap_origin_settled(origin);
 }
 
 /* Queues the bio on the first thing it must wait for. */
@@ -297,7 +303,7 @@ enum snap_stop snap_origin_stop_of(struct snap_origin *origin,
 	spin_lock_irqsave(&origin->deferred_lock, flags);
 	list_for_each_entry(head, &origin->stopping, stopping) {
 		if (dm_disk(head->md) == bio->bi_bdev->bd_disk)
-			stop = head->stop;
+			stop = snap_stop_now(head->stop, head->ti);
 	}
 	spin_unlock_irqrestore(&origin->deferred_lock, flags);
 	return stop;
@@ -322,8 +328,10 @@ void snap_origin_stop_waiting(struct snap_origin *origin,
 	list_for_each_entry_rcu(snap, &origin->snapshots, on_origin)
 		snap_space_take_bios_of(snap, dm_disk(head->md), &bios);
 	rcu_read_unlock();
-	while ((bio = bio_list_pop(&bios)))
+	while ((bio = bio_list_pop(&bios))) {
 		snap_origin_continue(origin, bio);
+		cond_resched();
+	}
 }
 
 void snap_origin_go_on(struct snap_origin *origin, struct snap_head *head)
@@ -335,16 +343,48 @@ void snap_origin_go_on(struct snap_origin *origin, struct snap_head *head)
 
 void snap_origin_settled(struct snap_origin *origin)
 {
+	unsigned long flags;
+
 	atomic_inc(&origin->settled_seq);
 	/* What ended is visible before we look for those who wait for it. */
 	smp_mb();
 	if (waitqueue_active(&origin->settled))
 		wake_up_all(&origin->settled);
-	if (!bio_list_empty(&origin->deferred))
-		queue_work(origin->wq, &origin->work);
+	if (!bio_list_empty(&origin->deferred)) {
+		spin_lock_irqsave(&origin->deferred_lock, flags);
+		bio_list_merge(&origin->released, &origin->deferred);
+		bio_list_init(&origin->deferred);
+		spin_unlock_irqrestore(&origin->deferred_lock, flags);
+		snap_origin_kick(origin);
+	}
 }
 
-static void deferred_work(struct work_struct *work)
+void snap_origin_release(struct snap_origin *origin, struct bio_list *bios)
+{
+	unsigned long flags;
+	struct bio *bio;
+
+	if (bio_list_empty(bios))
+		return;
+	if (snap_copy_is_crowded(origin)) {
+		spin_lock_irqsave(&origin->deferred_lock, flags);
+		bio_list_merge(&origin->released, bios);
+		spin_unlock_irqrestore(&origin->deferred_lock, flags);
+		snap_origin_kick(origin);
+		return;
+	}
+	while ((bio = bio_list_pop(bios))) {
+		snap_origin_continue(origin, bio);
+		cond_resched();
+	}
+}
+
+void snap_origin_kick(struct snap_origin *origin)
+{
+	queue_work(origin->wq, &origin->work);
+}
+
+static void origin_work(struct work_struct *work)
 {
 	struct snap_origin *origin =
 		container_of(work, struct snap_origin, work);
@@ -354,14 +394,17 @@ static void deferred_work(struct work_struct *work)
 	struct bio *bio;
 
 	spin_lock_irq(&origin->deferred_lock);
-	bio_list_merge(&bios, &origin->deferred);
-	bio_list_init(&origin->deferred);
+	bio_list_merge(&bios, &origin->released);
+	bio_list_init(&origin->released);
 	spin_unlock_irq(&origin->deferred_lock);
 
 	blk_start_plug(&plug);
-	while ((bio = bio_list_pop(&bios)))
+	while ((bio = bio_list_pop(&bios))) {
 		snap_origin_continue(origin, bio);
+		cond_resched();
+	}
 	blk_finish_plug(&plug);
+	snap_copy_go_on(origin);
 	memalloc_noio_restore(noio);
 }
 
@@ -382,7 +425,8 @@ struct snap_origin *snap_origin_create(struct block_device *bdev)
 	init_waitqueue_head(&origin->switched);
 	spin_lock_init(&origin->deferred_lock);
 	bio_list_init(&origin->deferred);
-	INIT_WORK(&origin->work, deferred_work);
+	bio_list_init(&origin->released);
+	INIT_WORK(&origin->work, origin_work);
 
 	origin->wq = alloc_workqueue("snap_origin_%pg",
 				     WQ_MEM_RECLAIM | WQ_UNBOUND, 0, bdev);
@@ -402,6 +446,8 @@ out_free:
 
 void snap_origin_free(struct snap_origin *origin)
 {
+	/* The last copy may be over before the work that started it is. */
+	cancel_work_sync(&origin->work);
 	snap_copy_exit(origin);
 	destroy_workqueue(origin->wq);
 	kfree(origin);

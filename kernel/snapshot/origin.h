@@ -7,6 +7,7 @@
 
 #include <linux/atomic.h>
 #include <linux/bio.h>
+#include <linux/device-mapper.h>
 #include <linux/dm-kcopyd.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
@@ -47,9 +48,8 @@ struct snap_origin {
 	bool copies_crowded; /* they did, in the time before that */
 	struct dm_io_client *io;
 	struct snap_pages pages;
-	struct list_head copies_read; /* of first runs of jobs, by ->start */
-	struct work_struct copy_work;
-	struct work_struct copy_write_work;
+	struct list_head copies_read; /* of leaders of groups, by ->start */
+	struct list_head copies_read_large;
 	struct delayed_work copy_late_work;
 
 	/* Runs of all its snapshots that are under way. */
@@ -64,7 +64,8 @@ struct snap_origin {
 	atomic_t nr_must_end;
 
 	spinlock_t deferred_lock;
-	struct bio_list deferred;
+	struct bio_list deferred; /* until something settles */
+	struct bio_list released; /* for the work to continue */
 	struct list_head stopping; /* struct snap_head: being suspended */
 	struct workqueue_struct *wq;
 	struct work_struct work;
@@ -73,6 +74,18 @@ struct snap_origin {
 /* The caller holds snap_registry_lock for these. */
 struct snap_origin *snap_origin_create(struct block_device *bdev);
 void snap_origin_free(struct snap_origin *origin);
+
+/*
+ * Cuts a write in map(). What is long (a discard may be) is preserved piece by piece:
+ * a bio looks again at its whole range each time it is woken.
+ */
+static inline void snap_origin_cut_write(struct bio *bio)
+{
+	const unsigned int most = (16U << 20) >> SECTOR_SHIFT;
+
+	if (bio_sectors(bio) > most)
+		dm_accept_partial_bio(bio, most);
+}
 
 /*
  * Asks for a bio that changes the origin to go down. True: it may, and the caller points
@@ -86,6 +99,13 @@ bool snap_origin_admit(struct snap_origin *origin, struct bio *bio);
 /* The same for a bio that waited; submits it if it may go. */
 void snap_origin_continue(struct snap_origin *origin, struct bio *bio);
 
+/*
+ * Continues bios that waited, here or, while copies are under way, in the origin's
+ * work: reads for copies and writes that come from one thread do not fight for the
+ * device. Takes them off @bios.
+ */
+void snap_origin_release(struct snap_origin *origin, struct bio_list *bios);
+
 /* True when the range is preserved in every live snapshot. */
 bool snap_origin_preserved(struct snap_origin *origin, sector_t sector,
 			   sector_t nr_sectors);
@@ -96,9 +116,10 @@ void snap_origin_start_missing(struct snap_origin *origin, sector_t sector,
 
 /*
  * The same, for the merge, which waits for it; the wait for space of the snapshots that
- * have no room begins too.
+ * have no room begins too. False: something is missing for which there is room by now,
+ * and nothing is under way that will settle: look again instead of waiting.
  */
-void snap_origin_start_missing_for_merge(struct snap_origin *origin,
+bool snap_origin_start_missing_for_merge(struct snap_origin *origin,
 					 sector_t sector, sector_t nr_sectors);
 
 /*
@@ -111,6 +132,9 @@ void snap_origin_go_on(struct snap_origin *origin, struct snap_head *head);
 /* Whether the head that a waiting bio came through is being suspended. */
 enum snap_stop snap_origin_stop_of(struct snap_origin *origin,
 				   const struct bio *bio);
+
+/* There is something for the origin's work to do. Any context. */
+void snap_origin_kick(struct snap_origin *origin);
 
 /* A run ended, or a snapshot is out: lets those who wait look again. */
 void snap_origin_settled(struct snap_origin *origin);

@@ -61,19 +61,12 @@ static void origin_dtr(struct dm_target *ti)
 	kfree(ot);
 }
 
-/*
- * What is longer (a discard may be) is preserved piece by piece: a bio looks again
- * at its whole range each time it is woken.
- */
-#define MAX_WRITE_SECTORS ((16U << 20) >> SECTOR_SHIFT)
-
 static int origin_map(struct dm_target *ti, struct bio *bio)
 {
 	struct origin_target *ot = ti->private;
 
 	if (!(bio->bi_opf & REQ_PREFLUSH) && bio_data_dir(bio) == WRITE) {
-		if (bio_sectors(bio) > MAX_WRITE_SECTORS)
-			dm_accept_partial_bio(bio, MAX_WRITE_SECTORS);
+		snap_origin_cut_write(bio);
 		if (!snap_origin_admit(ot->origin, bio))
 			return DM_MAPIO_SUBMITTED;
 	}
@@ -108,8 +101,7 @@ static void origin_resume(struct dm_target *ti)
 		wait_event(origin->switched, !READ_ONCE(origin->switching));
 		mutex_lock(&snap_registry_lock);
 	}
-	snap_registry_add_head(ot->origin, &ot->head,
-			       dm_table_get_md(ti->table));
+	snap_registry_add_head(ot->origin, &ot->head, ti);
 	mutex_unlock(&snap_registry_lock);
 }
 

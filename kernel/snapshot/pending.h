@@ -29,8 +29,12 @@ struct snap_pending {
 	struct list_head start;
 	struct snap_pending *next_in_job;
 
-	/* Of the first in a job; pages only when it goes through the origin's. */
+	/*
+	 * Of the first run of a job. The jobs of a group are chained; the pages of the
+	 * first are those of all, when it goes through the origin's.
+	 */
 	sector_t copy_sectors;
+	struct snap_pending *next_job;
 	struct page_list *pages;
 
 	/*

@@ -171,11 +171,12 @@ int snap_registry_walk(u64 *serial, int (*fn)(struct snapshot *snap, void *conte
 }
 
 void snap_registry_add_head(struct snap_origin *origin, struct snap_head *head,
-			    struct mapped_device *md)
+			    struct dm_target *ti)
 {
 	lockdep_assert_held(&snap_registry_lock);
 	if (list_empty(&head->list)) {
-		head->md = md;
+		head->ti = ti;
+		head->md = dm_table_get_md(ti->table);
 		list_add_tail(&head->list, &origin->heads);
 	}
 }

@@ -56,7 +56,7 @@ int snap_registry_walk(u64 *serial, int (*fn)(struct snapshot *snap, void *conte
  * snap_registry_lock held.
  */
 void snap_registry_add_head(struct snap_origin *origin, struct snap_head *head,
-			    struct mapped_device *md);
+			    struct dm_target *ti);
 void snap_registry_del_head(struct snap_head *head);
 
 #endif

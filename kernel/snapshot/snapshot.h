@@ -35,6 +35,13 @@ enum snap_health {
 	SNAP_INVALID,
 };
 
+/* Runs that are committed together. */
+struct snap_batch {
+	struct list_head pending;
+	struct snap_run runs[SNAP_BATCH_RUNS]; /* of those whose copy succeeded */
+	u32 nr_runs;
+};
+
 /* Which of the tables of a COW device owns the exceptions. */
 enum snap_role {
 	SNAP_ROLE_OWNER,   /* has them */
@@ -46,6 +53,7 @@ enum snap_role {
 struct snap_head {
 	struct list_head list; /* origin->heads */
 	struct mapped_device *md;
+	struct dm_target *ti; /* of the table that was made last */
 
 	/* Under origin->deferred_lock. */
 	struct list_head stopping; /* origin->stopping */
@@ -86,12 +94,15 @@ struct snapshot {
 	 */
 	atomic_t nr_copying;
 	atomic_t nr_copied;
+	bool large_copied; /* one of these is large: a commit is due */
 
 	/* The worker's own. */
 	struct workqueue_struct *wq;
 	struct work_struct work;
 	struct list_head draining;
-	struct snap_run batch_runs[SNAP_BATCH_RUNS];
+	struct snap_batch batch;
+	bool committing;    /* the batch, until the store says that it is over */
+	bool commit_got_on; /* said by the store, from any context */
 	struct snap_index_spare spare;
 	mempool_t node_pool;
 	mempool_t pending_pool;
@@ -104,7 +115,7 @@ struct snapshot {
 	struct snapshot *peer; /* the other side of a handover to come */
 	bool resumed;	       /* was active once */
 	bool suspended;
-	bool being_taken; /* ->peer is taking over: neither resume nor destroy */
+	bool being_taken; /* in use by a switch: neither resume nor destroy */
 	bool succeeded;	  /* by a table of the same mapped device */
 
 	struct list_head on_origin; /* origin->snapshots: RCU */
@@ -190,6 +201,12 @@ void snap_worker_kick(struct snapshot *snap);
  * @p and its snapshot must not be touched afterwards.
  */
 void snap_pending_copied(struct snap_pending *p, blk_status_t status);
+/*
+ * The same in two steps, for many runs at once; in one RCU section, which keeps the
+ * snapshot there for the second.
+ */
+void snap_pending_mark_copied(struct snap_pending *p, blk_status_t status);
+void snap_worker_kick_if_due(struct snapshot *snap);
 
 /* snapshot_target.c */
 

@@ -59,6 +59,9 @@ void snap_space_merge_waits(struct snapshot *snap)
 	if (snap_space_queues(snap)) {
 		snap->space.for_merge = true;
 		begin_wait(snap);
+	} else {
+		snap_health_raise(snap, SNAP_INVALIDATING,
+				  "the COW device is full and a merge writes to the origin");
 	}
 }
 
@@ -66,7 +69,7 @@ enum snap_no_space snap_space_own_bio(struct snapshot *snap, struct bio *bio)
 {
 	if (!snap_space_queues(snap))
 		return SNAP_NO_SPACE_COSTS;
-	switch (snap->space.own_stop) {
+	switch (snap_stop_now(snap->space.own_stop, snap->ti)) {
 	case SNAP_STOP_PUSH_BACK:
 		return SNAP_NO_SPACE_PUSHED_BACK;
 	case SNAP_STOP_NO_WAIT:
@@ -110,10 +113,14 @@ static void resubmit(struct snapshot *snap, struct bio_list *own,
 	struct bio *bio;
 
 	blk_start_plug(&plug);
-	while ((bio = bio_list_pop(origin)))
+	while ((bio = bio_list_pop(origin))) {
 		snap_origin_continue(snap->origin, bio);
-	while ((bio = bio_list_pop(own)))
+		cond_resched();
+	}
+	while ((bio = bio_list_pop(own))) {
 		snapshot_resubmit(snap, bio);
+		cond_resched();
+	}
 	blk_finish_plug(&plug);
 }
 

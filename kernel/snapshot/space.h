@@ -7,6 +7,7 @@
 #define SNAP_SPACE_H
 
 #include <linux/bio.h>
+#include <linux/device-mapper.h>
 #include <linux/workqueue.h>
 #include "store.h"
 
@@ -18,6 +19,18 @@ enum snap_stop {
 	SNAP_STOP_PUSH_BACK, /* without flush: device-mapper gets it back */
 	SNAP_STOP_NO_WAIT,   /* with flush: it must end */
 };
+
+/*
+ * What holds now. A suspend without flush that is interrupted is over before the hook
+ * that undoes it runs, and so is the right to push back.
+ */
+static inline enum snap_stop snap_stop_now(enum snap_stop stop,
+					   struct dm_target *ti)
+{
+	if (stop == SNAP_STOP_PUSH_BACK && !dm_noflush_suspending(ti))
+		return SNAP_STOP_NOT;
+	return stop;
+}
 
 /* Under snap->lock. */
 struct snap_space {

@@ -28,6 +28,11 @@ struct snap_usage {
 /* Takes a loaded run. 0, or -errno: the load fails with it. */
 typedef int (*snap_store_add_fn)(void *context, const struct snap_run *run);
 
+/* A commit has got on. Any context. */
+typedef void (*snap_store_done_fn)(void *context);
+
+#define SNAP_COMMIT_GOES_ON 1
+
 enum snap_load {
 	SNAP_LOAD_GOOD,
 	SNAP_LOAD_INVALIDATED, /* the header says so; nothing was added */
@@ -67,24 +72,22 @@ struct snap_store_type {
 
 	/*
 	 * Makes exceptions durable, with the data that was written to their chunks
-	 * and completed before. The caller excludes all others but alloc() and
-	 * usage(). Sleeps for I/O; allocates nothing. -errno: some of them may be
-	 * durable, and the store takes no more commits.
+	 * and completed before. 0: they are. SNAP_COMMIT_GOES_ON: I/O was started;
+	 * @done is called, in any context and maybe before this returns, when
+	 * commit_go_on() is to be called, which answers the same way. -errno: some of
+	 * them may be durable, and the store takes no more commits. @runs stays as it
+	 * is until the end. The caller excludes all others but alloc() and usage().
+	 * Allocates nothing; may sleep for I/O, but does so only the first time after
+	 * a load and where a chunk is larger than SNAP_META_BYTES.
 	 */
 	int (*commit)(struct snap_store *store, const struct snap_run *runs,
-		      u32 nr);
-
-	/*
-	 * Does now what a later commit() would have to do first, as far as that is
-	 * known; what fails is left to it. Locking and sleeping as commit(). NULL
-	 * where there is no such thing.
-	 */
-	void (*prepare)(struct snap_store *store);
+		      u32 nr, snap_store_done_fn done, void *context);
+	int (*commit_go_on)(struct snap_store *store);
 
 	/*
 	 * Merging, for persistent stores. The last entries of the store, at most
 	 * @max, as runs of one chunk: how many, 0 when there are none left, -errno.
-	 * Locking and sleeping as commit().
+	 * Locking as commit(). Sleeps for I/O.
 	 */
 	int (*merge_peek)(struct snap_store *store, struct snap_run *entries,
 			  u32 max);

@@ -29,9 +29,22 @@
 /* Areas, or pieces of areas, read at once while loading. */
 #define LOAD_READS 16
 
+/* A commit under way. */
+struct store_commit {
+	const struct snap_run *runs; /* not yet in the window */
+	u32 nr_runs;
+	u64 chunk; /* of the first of them */
+	u64 zeroing; /* the area that is zeroed beside it, 0: none */
+	atomic_t nr_ios;
+	snap_store_done_fn done;
+	void *context;
+};
+
 struct persistent_store {
 	struct snap_store store;
 	struct snap_meta_io io;
+	struct snap_meta_io zero_io;
+	struct store_commit commit;
 	struct snap_geometry geo;
 	u32 origin_block_bytes;
 	u64 origin_sectors;
@@ -45,7 +58,7 @@ struct persistent_store {
 	u32 used;     /* entries in the area */
 	u32 written;  /* of these, how many are on disk */
 	bool stale;   /* something behind the last entry is not zero on disk */
-	bool next_is_zero; /* the area behind this one is zero on disk */
+	u64 zeroed_area; /* this one, behind @area, is zero on disk; 0: none */
 	bool merging; /* entries were forgotten: usage is by position */
 	u64 nr_entries; /* on disk; one word, so that usage() never sees half */
 
@@ -77,6 +90,7 @@ static int persistent_create(const struct snap_store_params *params,
 	if (params->chunk_sectors)
 		snap_store_set_chunk(&ps->store, params->chunk_sectors);
 	snap_meta_io_init(&ps->io, params->bdev);
+	snap_meta_io_init(&ps->zero_io, params->bdev);
 	*store = &ps->store;
 	return 0;
 }
@@ -592,17 +606,25 @@ static int scrub(struct persistent_store *ps)
 	return r;
 }
 
-/* Writes the blocks of the window that hold the entries [first, last]. */
-static int write_entries(struct persistent_store *ps, u32 first, u32 last)
+/* Where the blocks of the window are that hold the entries [first, last]. */
+struct window_blocks {
+	sector_t sector;
+	void *data;
+	u32 bytes;
+};
+
+static struct window_blocks blocks_of(struct persistent_store *ps, u32 first,
+				      u32 last)
 {
 	u32 per_block = ps->block_bytes / SNAP_ENTRY_BYTES;
 	u32 from = round_down(first, per_block);
 	u32 to = round_down(last, per_block) + per_block;
 
-	return snap_meta_rw(&ps->io, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA,
-			    entry_sector(ps, ps->area, from),
-			    &ps->window[from - ps->window_first],
-			    (to - from) * SNAP_ENTRY_BYTES);
+	return (struct window_blocks){
+		.sector = entry_sector(ps, ps->area, from),
+		.data = &ps->window[from - ps->window_first],
+		.bytes = (to - from) * SNAP_ENTRY_BYTES,
+	};
 }
 
 /* Moves a full window on, to where the next entry goes. */
@@ -619,52 +641,106 @@ static void window_forward(struct persistent_store *ps)
 		ps->used = 0;
 		ps->written = 0;
 		ps->area++;
-		ps->next_is_zero = false;
 	}
 }
 
-/* Makes what was appended durable; moves the window when it is full. */
-static int write_window(struct persistent_store *ps)
+static void io_done(struct bio *bio)
+{
+	struct persistent_store *ps = bio->bi_private;
+	snap_store_done_fn done = ps->commit.done;
+	void *context = ps->commit.context;
+
+	if (atomic_dec_and_test(&ps->commit.nr_ios))
+		done(context);
+}
+
+/*
+ * The area that is to be zeroed beside the write of entries that comes now, so that
+ * no commit has to do it first; 0: none. Not where an area is more than one small
+ * write. If it is never needed, nobody looks there.
+ */
+static u64 area_to_zero_ahead(struct persistent_store *ps)
+{
+	struct snap_geometry geo = live_geometry(ps);
+	bool fills = ps->used == ps->geo.entries_per_area;
+	u64 area = ps->area + (fills ? 2 : 1);
+
+	if (ps->zeroed_area == area ||
+	    ps->geo.entries_per_area > ps->window_entries ||
+	    snap_area_chunk(&geo, area) >= geo.nr_chunks)
+		return 0;
+	return area;
+}
+
+/* Starts to write what was appended. */
+static void write_window(struct persistent_store *ps)
+{
+	struct window_blocks blocks = blocks_of(ps, ps->written, ps->used - 1);
+	u64 ahead = area_to_zero_ahead(ps);
+
+	ps->commit.zeroing = ahead;
+	atomic_set(&ps->commit.nr_ios, ahead ? 2 : 1);
+	snap_meta_start(&ps->io, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA,
+			blocks.sector, blocks.data, blocks.bytes, io_done, ps);
+	/* Second, so that a device that works at once does the flush meanwhile. */
+	if (ahead)
+		snap_meta_zero_start(&ps->zero_io, entry_sector(ps, ahead, 0),
+				     ps->store.chunk_sectors, io_done, ps);
+}
+
+/* True while the window has room and there is something to append. */
+static bool append_one(struct persistent_store *ps)
+{
+	struct store_commit *commit = &ps->commit;
+	const struct snap_run *run = commit->runs;
+
+	if (!commit->nr_runs ||
+	    ps->used == ps->window_first + ps->window_entries)
+		return false;
+	snap_entry_pack(run->old_chunk + commit->chunk,
+			run->new_chunk + commit->chunk,
+			&ps->window[ps->used - ps->window_first]);
+	ps->used++;
+	if (++commit->chunk == run->nr_chunks) {
+		commit->chunk = 0;
+		commit->runs++;
+		commit->nr_runs--;
+	}
+	return true;
+}
+
+/* The next window's worth. */
+static int commit_step(struct persistent_store *ps)
 {
 	int r;
 
+	while (append_one(ps))
+		;
 	if (ps->written == ps->used)
 		return 0;
-	if (ps->used == ps->geo.entries_per_area && !ps->next_is_zero) {
+	if (ps->used == ps->geo.entries_per_area &&
+	    ps->zeroed_area != ps->area + 1) {
 		/* A reader must find a terminator in the next area. */
 		r = zero_area(ps, ps->area + 1);
 		if (r)
 			return r;
 	}
-	r = write_entries(ps, ps->written, ps->used - 1);
-	if (r)
-		return r;
-
-	ps->written = ps->used;
-	publish_entries(ps);
-	window_forward(ps);
-	return 0;
-}
-
-static int append(struct persistent_store *ps, chunk_t old_chunk,
-		  chunk_t new_chunk)
-{
-	snap_entry_pack(old_chunk, new_chunk,
-			&ps->window[ps->used - ps->window_first]);
-	ps->used++;
-	if (ps->used == ps->window_first + ps->window_entries)
-		return write_window(ps);
-	return 0;
+	write_window(ps);
+	return SNAP_COMMIT_GOES_ON;
 }
 
 static int persistent_commit(struct snap_store *store,
-			     const struct snap_run *runs, u32 nr)
+			     const struct snap_run *runs, u32 nr,
+			     snap_store_done_fn done, void *context)
 {
 	struct persistent_store *ps = to_persistent(store);
-	u32 i;
-	u64 c;
 	int r;
 
+	ps->commit.runs = runs;
+	ps->commit.nr_runs = nr;
+	ps->commit.chunk = 0;
+	ps->commit.done = done;
+	ps->commit.context = context;
 	/* A merge may have left the window at the end of a full area. */
 	window_forward(ps);
 	if (ps->stale) {
@@ -672,31 +748,23 @@ static int persistent_commit(struct snap_store *store,
 		if (r)
 			return r;
 	}
-	for (i = 0; i < nr; i++) {
-		for (c = 0; c < runs[i].nr_chunks; c++) {
-			r = append(ps, runs[i].old_chunk + c,
-				   runs[i].new_chunk + c);
-			if (r)
-				return r;
-		}
-	}
-	return write_window(ps);
+	return commit_step(ps);
 }
 
-/*
- * Zeroes the next area ahead of the commit that fills this one, where that is one
- * small write. If it is not needed, nobody ever looks there.
- */
-static void persistent_prepare(struct snap_store *store)
+static int persistent_commit_go_on(struct snap_store *store)
 {
 	struct persistent_store *ps = to_persistent(store);
-	struct snap_geometry geo = live_geometry(ps);
+	int r;
 
-	if (ps->next_is_zero ||
-	    ps->geo.entries_per_area > ps->window_entries ||
-	    snap_area_chunk(&geo, ps->area + 1) >= geo.nr_chunks)
-		return;
-	ps->next_is_zero = !zero_area(ps, ps->area + 1);
+	if (ps->commit.zeroing && !snap_meta_result(&ps->zero_io))
+		ps->zeroed_area = ps->commit.zeroing;
+	r = snap_meta_result(&ps->io);
+	if (r)
+		return r;
+	ps->written = ps->used;
+	publish_entries(ps);
+	window_forward(ps);
+	return commit_step(ps);
 }
 
 /* Moves the window back, to where the last entry is. 1: there is none. */
@@ -727,7 +795,7 @@ static int window_back(struct persistent_store *ps)
 	ps->used = used;
 	ps->written = used;
 	ps->window_first = first;
-	ps->next_is_zero = false;
+	ps->zeroed_area = 0;
 	return 0;
 }
 
@@ -761,15 +829,18 @@ static int persistent_merge_forget(struct snap_store *store, u32 nr)
 {
 	struct persistent_store *ps = to_persistent(store);
 	u32 left = ps->used - nr;
+	struct window_blocks blocks;
 	int r;
 
 	memset(&ps->window[left - ps->window_first], 0, nr * SNAP_ENTRY_BYTES);
-	r = write_entries(ps, left, ps->used - 1);
+	blocks = blocks_of(ps, left, ps->used - 1);
+	r = snap_meta_rw(&ps->io, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA,
+			 blocks.sector, blocks.data, blocks.bytes);
 	if (r)
 		return r;
 	ps->used = left;
 	ps->written = left;
-	ps->next_is_zero = false;
+	ps->zeroed_area = 0;
 	ps->merging = true;
 	publish_entries(ps);
 	ps->nr_handed_out = ps->nr_entries;
@@ -821,7 +892,7 @@ const struct snap_store_type snap_store_persistent = {
 	.alloc = persistent_alloc,
 	.has_room = persistent_has_room,
 	.commit = persistent_commit,
-	.prepare = persistent_prepare,
+	.commit_go_on = persistent_commit_go_on,
 	.merge_peek = persistent_merge_peek,
 	.merge_forget = persistent_merge_forget,
 	.merge_end = persistent_merge_end,

@@ -45,6 +45,17 @@ bool snap_switch_is_quieting(void)
 	return is;
 }
 
+static bool lets_writes_wait(const struct snap_origin *origin)
+{
+	struct snapshot *snap;
+	bool some = false;
+
+	lockdep_assert_held(&snap_registry_lock);
+	list_for_each_entry(snap, &origin->snapshots, on_origin)
+		some |= READ_ONCE(snap->args.queue_if_no_space);
+	return some;
+}
+
 /*
  * Bios that wait for space would hold up the quiet. Where a snapshot lets them wait, the
  * heads are suspended without flush, so that device-mapper gets them back. Elsewhere, as ever:
@@ -53,11 +64,7 @@ bool snap_switch_is_quieting(void)
  */
 static void quiet_choose(struct quiet *quiet, struct snap_origin *origin)
 {
-	struct snapshot *snap;
-
-	quiet->push_back = false;
-	list_for_each_entry(snap, &origin->snapshots, on_origin)
-		quiet->push_back |= READ_ONCE(snap->args.queue_if_no_space);
+	quiet->push_back = lets_writes_wait(origin);
 	if (!quiet->push_back)
 		atomic_inc(&origin->nr_must_end);
 }
@@ -168,9 +175,10 @@ static void quiet_begin(struct quiet *quiet, struct snapshot *snap)
 		for (i = 0; i < quiet->nr; i++)
 			quiet_stop(quiet, quiet->mds[i]);
 		mutex_lock(&snap_registry_lock);
-		if (!quiet_collect(&late, origin, own))
+		if (!quiet_collect(&late, origin, own) &&
+		    (quiet->push_back || !lets_writes_wait(origin)))
 			return;
-		/* A head came meanwhile: again from the start, with all. */
+		/* A head, or a snapshot that waits, came meanwhile: again, with all. */
 		mutex_unlock(&snap_registry_lock);
 		quiet_resume(quiet, origin);
 		quiet_put(&late);
@@ -309,8 +317,7 @@ static void come_alive(struct snapshot *snap)
 		return;
 	if (snap->merge) {
 		snap->origin->merging = snap;
-		snap_registry_add_head(snap->origin, &snap->head,
-				       dm_table_get_md(snap->ti->table));
+		snap_registry_add_head(snap->origin, &snap->head, snap->ti);
 	} else if (snap_health_of(snap) != SNAP_INVALID) {
 		list_add_tail_rcu(&snap->on_origin, &snap->origin->snapshots);
 	}
@@ -318,8 +325,7 @@ static void come_alive(struct snapshot *snap)
 
 /*
  * The merge that must stand still for the switch: its copies are writes to the
- * origin that no suspend of a head stops. Its device is among the quiet ones,
- * so it cannot go away.
+ * origin that no suspend of a head stops.
  */
 static struct snapshot *merge_to_hold(struct snapshot *snap)
 {
@@ -353,6 +359,8 @@ static void first_resume(struct snapshot *snap)
 	WRITE_ONCE(origin->switching, true);
 	merging = merge_to_hold(snap);
 	if (merging) {
+		/* Its device may change tables meanwhile, but not destroy this one. */
+		WRITE_ONCE(merging->being_taken, true);
 		mutex_unlock(&snap_registry_lock);
 		snap_merge_hold(merging->merge, SNAP_MERGE_HOLD_SWITCH);
 		mutex_lock(&snap_registry_lock);
@@ -360,9 +368,11 @@ static void first_resume(struct snapshot *snap)
 	come_alive(snap);
 	WRITE_ONCE(origin->switching, false);
 	wake_up_all(&origin->switched);
-	mutex_unlock(&snap_registry_lock);
-	if (merging)
+	if (merging) {
 		snap_merge_release(merging->merge, SNAP_MERGE_HOLD_SWITCH);
+		snap_registry_taken(merging);
+	}
+	mutex_unlock(&snap_registry_lock);
 	quiet_resume(&quiet, origin);
 	quiet_put(&quiet);
 }

@@ -7,15 +7,10 @@
 #include <linux/ktime.h>
 #include <linux/rculist.h>
 #include <linux/sched/mm.h>
+#include "copy.h"
 #include "nodes.h"
 #include "origin.h"
 #include "snapshot.h"
-
-struct batch {
-	struct list_head pending;
-	struct snap_run *runs; /* of those that are to be committed */
-	u32 nr_runs;
-};
 
 void snap_worker_kick(struct snapshot *snap)
 {
@@ -27,9 +22,33 @@ void snap_worker_kick(struct snapshot *snap)
  * when half of the runs under way are copied, so that copying the other half
  * goes on beside it. The last copy always makes it due.
  */
-static bool commit_is_due(struct snapshot *snap, int nr_copying)
+static bool commit_is_due(struct snapshot *snap)
 {
-	return !nr_copying || atomic_read(&snap->nr_copied) >= nr_copying;
+	int nr_copying = atomic_read(&snap->nr_copying);
+
+	return !nr_copying || atomic_read(&snap->nr_copied) >= nr_copying ||
+	       READ_ONCE(snap->large_copied);
+}
+
+void snap_pending_mark_copied(struct snap_pending *p, blk_status_t status)
+{
+	struct snapshot *snap = p->snap;
+
+	p->status = status;
+	if (snap_chunk_to_sector(snap, p->run.nr_chunks) >=
+	    SNAP_COPY_LARGE_SECTORS)
+		WRITE_ONCE(snap->large_copied, true);
+	smp_store_release(&p->copied, true);
+	atomic_inc(&snap->nr_copied);
+	atomic_dec(&snap->nr_copying);
+}
+
+void snap_worker_kick_if_due(struct snapshot *snap)
+{
+	/* Of two who mark at once, one at least sees what both marked. */
+	smp_mb();
+	if (commit_is_due(snap))
+		snap_worker_kick(snap);
 }
 
 void snap_pending_copied(struct snap_pending *p, blk_status_t status)
@@ -41,24 +60,21 @@ void snap_pending_copied(struct snap_pending *p, blk_status_t status)
 	 * apart; the RCU section holds up snapshot_destroy() until the kick is done.
 	 */
 	rcu_read_lock();
-	p->status = status;
-	smp_store_release(&p->copied, true);
-	atomic_inc(&snap->nr_copied);
-	if (commit_is_due(snap, atomic_dec_return(&snap->nr_copying)))
-		snap_worker_kick(snap);
+	snap_pending_mark_copied(p, status);
+	snap_worker_kick_if_due(snap);
 	rcu_read_unlock();
 }
 
 /* Takes the longest prefix of copied runs off the fifo, up to one batch. */
-static bool take_batch(struct snapshot *snap, struct batch *batch)
+static bool take_batch(struct snapshot *snap, struct snap_batch *batch)
 {
 	unsigned int nr = 0;
 
 	INIT_LIST_HEAD(&batch->pending);
-	batch->runs = snap->batch_runs;
 	batch->nr_runs = 0;
-	if (!commit_is_due(snap, atomic_read(&snap->nr_copying)))
+	if (!commit_is_due(snap))
 		return false;
+	WRITE_ONCE(snap->large_copied, false);
 	write_lock(&snap->lock);
 	while (nr < SNAP_BATCH_RUNS && !list_empty(&snap->fifo)) {
 		struct snap_pending *p = list_first_entry(&snap->fifo,
@@ -111,6 +127,17 @@ static void count_run(struct snapshot *snap, const struct snap_pending *p,
 	counters->shared_copies += p->shared;
 }
 
+/*
+ * A write that waited for another's write of whole chunks, which failed: the snapshot
+ * is none the worse for it. Outside map() no bio can be cut, so only inside a chunk.
+ */
+static bool may_try_itself(const struct snapshot *snap, const struct bio *bio)
+{
+	return snap_health_of(snap) < SNAP_INVALIDATING &&
+	       snap_sector_to_chunk(snap, bio->bi_iter.bi_sector) ==
+		       snap_sector_to_chunk(snap, bio_end_sector(bio) - 1);
+}
+
 /* Takes a run out of the tree and lets those go on that waited for it. */
 static void finish(struct snapshot *snap, struct snap_pending *p,
 		   blk_status_t status)
@@ -138,15 +165,15 @@ static void finish(struct snapshot *snap, struct snap_pending *p,
 	atomic_dec(&origin->nr_pending);
 	snap_origin_settled(origin);
 
-	while ((bio = bio_list_pop(&origin_bios)))
-		snap_origin_continue(origin, bio);
+	snap_origin_release(origin, &origin_bios);
 	while ((bio = bio_list_pop(&snap_bios))) {
-		if (status) {
+		if (status && !may_try_itself(snap, bio)) {
 			bio->bi_status = status;
 			bio_endio(bio);
 		} else {
 			snapshot_resubmit(snap, bio);
 		}
+		cond_resched();
 	}
 	if (idle)
 		wake_up_all(&snap->idle);
@@ -167,7 +194,7 @@ static void finish_all(struct snapshot *snap, struct list_head *pending,
  * Sorts out what was copied: a failed copy costs the snapshot, a failed write of
  * the user's only itself.
  */
-static void sort_out(struct snapshot *snap, struct batch *batch)
+static void sort_out(struct snapshot *snap, struct snap_batch *batch)
 {
 	struct snap_pending *p, *next;
 
@@ -213,48 +240,79 @@ static void finish_or_drain(struct snapshot *snap, struct snap_pending *p)
 	}
 }
 
-static void commit(struct snapshot *snap, struct batch *batch)
+/* Any context. */
+static void commit_got_on(void *context)
+{
+	struct snapshot *snap = context;
+
+	/* Holds up snapshot_destroy(), as in snap_pending_copied(). */
+	rcu_read_lock();
+	smp_store_release(&snap->commit_got_on, true);
+	snap_worker_kick(snap);
+	rcu_read_unlock();
+}
+
+/* The batch is durable: it becomes visible, and what waits for it goes on. */
+static void enter_batch(struct snapshot *snap, struct snap_batch *batch)
 {
 	struct snap_pending *p, *next;
 	struct blk_plug plug;
-	int r;
-
-	sort_out(snap, batch);
-	if (snap_health_of(snap) < SNAP_INVALIDATING && batch->nr_runs) {
-		r = snap->store->type->commit(snap->store, batch->runs,
-					      batch->nr_runs);
-		if (r)
-			raise(snap, SNAP_INVALIDATING,
-			      "the metadata could not be written to the COW device");
-		else
-			WRITE_ONCE(snap->counters.commits,
-				   snap->counters.commits + 1);
-	}
-	if (snap_health_of(snap) >= SNAP_INVALIDATING) {
-		finish_all(snap, &batch->pending, BLK_STS_IOERR);
-		return;
-	}
 
 	list_for_each_entry(p, &batch->pending, list) {
-		r = enter(snap, p);
-		if (WARN_ON_ONCE(r)) {
+		if (WARN_ON_ONCE(enter(snap, p))) {
 			raise(snap, SNAP_INVALIDATING,
 			      "an exception could not be entered in the index");
 			finish_all(snap, &batch->pending, BLK_STS_IOERR);
 			return;
 		}
 	}
-	/*
-	 * Only now: metadata that is written under a plug goes to the device by way of
-	 * another thread, when this one falls asleep.
-	 */
 	blk_start_plug(&plug);
 	list_for_each_entry_safe(p, next, &batch->pending, list)
 		finish_or_drain(snap, p);
 	blk_finish_plug(&plug);
+}
 
-	if (snap->store->type->prepare)
-		snap->store->type->prepare(snap->store);
+/* @r is what the store said last. */
+static void commit_ended(struct snapshot *snap, struct snap_batch *batch, int r)
+{
+	if (r)
+		raise(snap, SNAP_INVALIDATING,
+		      "the metadata could not be written to the COW device");
+	else if (batch->nr_runs)
+		WRITE_ONCE(snap->counters.commits, snap->counters.commits + 1);
+	if (snap_health_of(snap) >= SNAP_INVALIDATING)
+		finish_all(snap, &batch->pending, BLK_STS_IOERR);
+	else
+		enter_batch(snap, batch);
+}
+
+/*
+ * Starts a commit, or carries on with the one under way, as far as that goes without
+ * waiting. True: it got on.
+ */
+static bool commit(struct snapshot *snap)
+{
+	struct snap_batch *batch = &snap->batch;
+	int r = 0;
+
+	if (snap->committing) {
+		if (!smp_load_acquire(&snap->commit_got_on))
+			return false;
+		WRITE_ONCE(snap->commit_got_on, false);
+		r = snap->store->type->commit_go_on(snap->store);
+	} else {
+		if (!take_batch(snap, batch))
+			return false;
+		sort_out(snap, batch);
+		if (snap_health_of(snap) < SNAP_INVALIDATING && batch->nr_runs)
+			r = snap->store->type->commit(snap->store, batch->runs,
+						      batch->nr_runs,
+						      commit_got_on, snap);
+	}
+	snap->committing = r == SNAP_COMMIT_GOES_ON;
+	if (!snap->committing)
+		commit_ended(snap, batch, r);
+	return true;
 }
 
 static void look_at_draining(struct snapshot *snap)
@@ -307,24 +365,25 @@ static void route_deferred(struct snapshot *snap)
 	snap_waits_end(&snap->counters.waits, ktime_get_ns(),
 		       bio_list_size(&bios));
 	write_unlock(&snap->lock);
-	while ((bio = bio_list_pop(&bios)))
+	while ((bio = bio_list_pop(&bios))) {
 		snapshot_resubmit(snap, bio);
+		cond_resched();
+	}
 }
 
 static void worker(struct work_struct *work)
 {
 	struct snapshot *snap = container_of(work, struct snapshot, work);
 	unsigned int noio = memalloc_noio_save();
-	struct batch batch;
 	bool more;
 
 	/* All of it in each round: under load the fifo is never empty for long. */
 	do {
-		more = take_batch(snap, &batch);
-		if (more)
-			commit(snap, &batch);
+		snap_copy_write_large(snap->origin);
+		more = commit(snap);
 		look_at_draining(snap);
-		invalidate(snap);
+		if (!snap->committing)
+			invalidate(snap);
 		route_deferred(snap);
 		cond_resched();
 	} while (more);
