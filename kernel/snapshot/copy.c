@@ -29,7 +29,7 @@
 #include "snapshot.h"
 
 /* What is under way at once; one run always is. The origin's pages hold as much. */
-#define MAX_COPYING_SECTORS ((4U << 20) >> SECTOR_SHIFT)
+#define MAX_COPYING_SECTORS ((2U << 20) >> SECTOR_SHIFT)
 /*
  * After this time more is started all the same, by kcopyd when the pages are in
  * use, and what was read is written: where a COW device lies on a snapshot of the
@@ -372,6 +372,7 @@ static bool copy_through_pages(struct snap_pending *leader)
 
 	if (READ_ONCE(dm_kcopyd_throttle.throttle) < 100)
 		return false;
+	snap_pages_fill(&origin->pages, MAX_COPYING_SECTORS / PAGE_SECTORS);
 	leader->pages = snap_pages_take(&origin->pages,
 					DIV_ROUND_UP(from.count, PAGE_SECTORS));
 	if (!leader->pages)
@@ -541,8 +542,7 @@ int snap_copy_init(struct snap_origin *origin)
 		dm_kcopyd_client_destroy(origin->kcopyd);
 		return PTR_ERR(origin->io);
 	}
-	snap_pages_init(&origin->pages,
-			MAX_COPYING_SECTORS / PAGE_SECTORS);
+	snap_pages_init(&origin->pages);
 	spin_lock_init(&origin->copy_lock);
 	INIT_LIST_HEAD(&origin->copies);
 	INIT_LIST_HEAD(&origin->copies_read);

@@ -4,21 +4,31 @@
 #include <linux/slab.h>
 #include "pages.h"
 
-void snap_pages_init(struct snap_pages *pages, unsigned int nr)
+void snap_pages_init(struct snap_pages *pages)
 {
 	spin_lock_init(&pages->lock);
 	pages->free = NULL;
-	for (pages->nr_free = 0; pages->nr_free < nr; pages->nr_free++) {
-		struct page_list *one = kmalloc(sizeof(*one), GFP_KERNEL);
+	pages->nr_free = 0;
+	atomic_set(&pages->filled, 0);
+}
+
+void snap_pages_fill(struct snap_pages *pages, unsigned int nr)
+{
+	const gfp_t gfp = GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN;
+
+	if (atomic_read(&pages->filled) || atomic_xchg(&pages->filled, 1))
+		return;
+	while (nr--) {
+		struct page_list *one = kmalloc(sizeof(*one), gfp);
 
 		if (one)
-			one->page = alloc_page(GFP_KERNEL | __GFP_NORETRY);
+			one->page = alloc_page(gfp);
 		if (!one || !one->page) {
 			kfree(one);
 			return;
 		}
-		one->next = pages->free;
-		pages->free = one;
+		one->next = NULL;
+		snap_pages_give(pages, one);
 	}
 }
 

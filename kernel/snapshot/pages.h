@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A fixed set of pages that copies use in turn, as lists that dm-io takes. Taking
- * and giving work in any context.
+ * A fixed set of pages that copies use in turn, as lists that dm-io takes. It is empty
+ * until the first copy. Taking and giving work in any context.
  */
 #ifndef SNAP_PAGES_H
 #define SNAP_PAGES_H
 
+#include <linux/atomic.h>
 #include <linux/dm-io.h>
 #include <linux/spinlock.h>
 
@@ -13,10 +14,15 @@ struct snap_pages {
 	spinlock_t lock;
 	struct page_list *free;
 	unsigned int nr_free;
+	atomic_t filled; /* or being filled */
 };
 
-/* Sleeps. Short of memory the set has fewer pages than asked for, or none. */
-void snap_pages_init(struct snap_pages *pages, unsigned int nr);
+void snap_pages_init(struct snap_pages *pages);
+/*
+ * Fills the set; does nothing the second time. Sleeps, but not for I/O. Short of
+ * memory the set has fewer pages than asked for, or none.
+ */
+void snap_pages_fill(struct snap_pages *pages, unsigned int nr);
 /* All have been given back. */
 void snap_pages_exit(struct snap_pages *pages);
 
