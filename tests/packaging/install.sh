@@ -22,6 +22,7 @@ for file in /usr/sbin/snapctl /usr/lib/systemd/system/snapctl.{service,socket} /
 done
 [[ $("$dir/usr/sbin/snapctl" --version) == "snapctl $(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)" ]] ||
 	fail "the program says another version"
+! readelf -S "$dir/usr/sbin/snapctl" | grep '\.debug_info' || fail "the program is not stripped"
 ! grep -rn '@SBINDIR@' "$dir/usr/lib" || fail "a unit does not know where the program is"
 grep -q '^ExecStart=/usr/sbin/snapctl daemon$' "$dir/usr/lib/systemd/system/snapctl.service" || fail "ExecStart"
 if [[ -n $(type -P systemd-analyze) ]]; then
