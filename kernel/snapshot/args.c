@@ -68,7 +68,8 @@ static int parse_feature_u64(struct dm_target *ti, struct dm_arg_set *as,
 }
 
 static int parse_feature(struct dm_target *ti, struct dm_arg_set *as,
-			 unsigned int *nr, struct snap_args *args)
+			 unsigned int *nr, bool merging,
+			 struct snap_args *args)
 {
 	const char *word = dm_shift_arg(as);
 	u64 seconds;
@@ -95,6 +96,16 @@ static int parse_feature(struct dm_target *ti, struct dm_arg_set *as,
 		}
 		args->no_space_timeout = seconds;
 		args->no_space_timeout_given = true;
+	} else if (merging && !strcasecmp(word, "merge_paused")) {
+		args->merge_paused = true;
+	} else if (merging && !strcasecmp(word, "merge_rate")) {
+		r = parse_feature_u64(ti, as, nr,
+				      "merge_rate needs a number of KiB a second",
+				      &args->merge_rate_kib);
+		if (!r && args->merge_rate_kib > SNAP_MERGE_MAX_RATE_KIB) {
+			ti->error = "merge_rate is too high";
+			r = -EINVAL;
+		}
 	} else {
 		ti->error = "Unknown feature";
 		r = -EINVAL;
@@ -103,10 +114,10 @@ static int parse_feature(struct dm_target *ti, struct dm_arg_set *as,
 }
 
 static int parse_features(struct dm_target *ti, struct dm_arg_set *as,
-			  struct snap_args *args)
+			  bool merging, struct snap_args *args)
 {
 	static const struct dm_arg counts[] = {
-		{ 0, 7, "Invalid number of feature arguments" },
+		{ 0, 10, "Invalid number of feature arguments" },
 	};
 	unsigned int nr;
 	int r;
@@ -117,7 +128,7 @@ static int parse_features(struct dm_target *ti, struct dm_arg_set *as,
 	if (r)
 		return -EINVAL;
 	while (nr) {
-		r = parse_feature(ti, as, &nr, args);
+		r = parse_feature(ti, as, &nr, merging, args);
 		if (r)
 			return r;
 	}
@@ -152,7 +163,7 @@ int snap_args_parse(struct dm_target *ti, unsigned int argc, char **argv,
 	r = parse_chunk(ti, dm_shift_arg(&as), args);
 	if (r)
 		return r;
-	return parse_features(ti, &as, args);
+	return parse_features(ti, &as, merging, args);
 }
 
 unsigned int snap_args_emit(const struct snap_args *args, u32 chunk_sectors,
@@ -162,7 +173,8 @@ unsigned int snap_args_emit(const struct snap_args *args, u32 chunk_sectors,
 			  args->discard_passdown_origin +
 			  args->queue_if_no_space +
 			  2 * !!args->low_water_sectors +
-			  2 * args->no_space_timeout_given;
+			  2 * args->no_space_timeout_given +
+			  2 * !!args->merge_rate_kib + args->merge_paused;
 
 	DMEMIT(" %s%s %u", args->store_type->name,
 	       args->userspace_supports_overflow ? "O" : "", chunk_sectors);
@@ -178,5 +190,9 @@ unsigned int snap_args_emit(const struct snap_args *args, u32 chunk_sectors,
 		DMEMIT(" low_water_mark %llu", args->low_water_sectors);
 	if (args->no_space_timeout_given)
 		DMEMIT(" no_space_timeout %u", args->no_space_timeout);
+	if (args->merge_rate_kib)
+		DMEMIT(" merge_rate %llu", args->merge_rate_kib);
+	if (args->merge_paused)
+		DMEMIT(" merge_paused");
 	return sz;
 }

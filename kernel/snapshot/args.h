@@ -20,7 +20,13 @@ struct snap_args {
 	u64 low_water_sectors; /* 0: no mark */
 	u32 no_space_timeout;  /* in seconds, 0: for ever */
 	bool no_space_timeout_given;
+
+	/* Of snapshot-merge only. Messages change them, under snap->lock. */
+	u64 merge_rate_kib; /* per second, 0: no limit */
+	bool merge_paused;
 };
+
+#define SNAP_MERGE_MAX_RATE_KIB (1ULL << 40)
 
 #define SNAP_NO_SPACE_TIMEOUT_DEFAULT 60
 

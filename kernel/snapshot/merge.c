@@ -32,7 +32,6 @@ struct snap_merge {
 	unsigned long holds; /* bits of enum snap_merge_hold */
 	bool done;
 
-	u64 rate_kib;	       /* per second, 0: no limit */
 	bool pause_told;       /* the work's own, but for a message that ends it */
 	u64 batch_ns;	       /* when the last batch began */
 	u64 batch_bytes;       /* and what it moved */
@@ -166,7 +165,7 @@ static void fail(struct snap_merge *merge, bool limbo, const char *why)
 /* What one batch moves: with a limit, not much more than a quarter of a second's. */
 static u64 batch_max_bytes(const struct snap_merge *merge)
 {
-	u64 rate = READ_ONCE(merge->rate_kib);
+	u64 rate = snap_merge_rate(merge);
 
 	return rate ? clamp(rate << 8, 64ULL << 10, BATCH_BYTES) : BATCH_BYTES;
 }
@@ -401,14 +400,14 @@ static bool due(struct snap_merge *merge, u64 rate, long *delay)
 static void keep_rate(struct snap_merge *merge)
 {
 	for (;;) {
-		u64 rate = READ_ONCE(merge->rate_kib);
+		u64 rate = snap_merge_rate(merge);
 		long delay = 0;
 
 		if (held(merge) || due(merge, rate, &delay))
 			return;
 		wait_event_idle_timeout(merge->slow,
 					held(merge) ||
-						READ_ONCE(merge->rate_kib) != rate,
+						snap_merge_rate(merge) != rate,
 					delay);
 	}
 }
@@ -452,6 +451,8 @@ struct snap_merge *snap_merge_create(struct snapshot *snap)
 	}
 	merge->snap = snap;
 	merge->holds = BIT(SNAP_MERGE_HOLD_SUSPENDED);
+	if (snap->args.merge_paused)
+		merge->holds |= BIT(SNAP_MERGE_HOLD_PAUSED);
 	bio_list_init(&merge->waiting);
 	init_waitqueue_head(&merge->copied);
 	init_waitqueue_head(&merge->slow);
@@ -483,8 +484,17 @@ void snap_merge_hold(struct snap_merge *merge, enum snap_merge_hold why)
 	flush_work(&merge->work);
 }
 
+/* So that the table line says it. */
+static void remember_pause(struct snap_merge *merge, bool paused)
+{
+	write_lock(&merge->snap->lock);
+	merge->snap->args.merge_paused = paused;
+	write_unlock(&merge->snap->lock);
+}
+
 void snap_merge_pause(struct snap_merge *merge)
 {
+	remember_pause(merge, true);
 	/* A work that was late to tell an earlier pause does not stand for this one. */
 	if (!test_bit(SNAP_MERGE_HOLD_PAUSED, &merge->holds))
 		WRITE_ONCE(merge->pause_told, false);
@@ -495,6 +505,7 @@ void snap_merge_pause(struct snap_merge *merge)
 
 void snap_merge_unpause(struct snap_merge *merge)
 {
+	remember_pause(merge, false);
 	if (!test_and_clear_bit(SNAP_MERGE_HOLD_PAUSED, &merge->holds))
 		return;
 	WRITE_ONCE(merge->pause_told, false);
@@ -505,13 +516,17 @@ void snap_merge_unpause(struct snap_merge *merge)
 
 void snap_merge_set_rate(struct snap_merge *merge, u64 kib_per_second)
 {
-	WRITE_ONCE(merge->rate_kib, kib_per_second);
+	struct snapshot *snap = merge->snap;
+
+	write_lock(&snap->lock);
+	WRITE_ONCE(snap->args.merge_rate_kib, kib_per_second);
+	write_unlock(&snap->lock);
 	wake_up_all(&merge->slow);
 }
 
 u64 snap_merge_rate(const struct snap_merge *merge)
 {
-	return READ_ONCE(merge->rate_kib);
+	return READ_ONCE(merge->snap->args.merge_rate_kib);
 }
 
 u32 snap_merge_flags(const struct snap_merge *merge)
@@ -536,10 +551,14 @@ void snap_merge_take_over(struct snap_merge *to, struct snap_merge *from)
 	to->failed = from->limbo;
 	to->limbo = from->limbo;
 	to->done = from->done;
-	to->rate_kib = from->rate_kib;
+	/* What the new line does not say stays as it was. */
+	if (!snap_merge_rate(to))
+		snap_merge_set_rate(to, snap_merge_rate(from));
 	to->pause_told = from->pause_told;
-	if (test_bit(SNAP_MERGE_HOLD_PAUSED, &from->holds))
+	if (test_bit(SNAP_MERGE_HOLD_PAUSED, &from->holds)) {
+		remember_pause(to, true);
 		set_bit(SNAP_MERGE_HOLD_PAUSED, &to->holds);
+	}
 	swap(to->runs, from->runs);
 	swap(to->nr_runs, from->nr_runs);
 }

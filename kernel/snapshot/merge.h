@@ -34,7 +34,6 @@ void snap_merge_release(struct snap_merge *merge, enum snap_merge_hold why);
  * Messages. pause() returns at once; the event says when the merge stands still. A rate
  * of 0 is none.
  */
-#define SNAP_MERGE_MAX_RATE_KIB (1ULL << 40)
 void snap_merge_pause(struct snap_merge *merge);
 void snap_merge_unpause(struct snap_merge *merge);
 void snap_merge_set_rate(struct snap_merge *merge, u64 kib_per_second);

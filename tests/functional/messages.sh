@@ -160,3 +160,57 @@ test_slow_merge_does_not_hold_up_anything() {
 	dm_message orig merge rate 0
 	merge_came_through
 }
+
+# usage: merge_from_its_line FEATURE...; starts a merge of 32 MiB
+merge_from_its_line() {
+	dev o 32
+	dev c 64
+	pattern write /dev/test/o
+	snap_origin orig /dev/test/o
+	snap_create s /dev/test/o /dev/test/c P 8
+	pattern write /dev/mapper/s --stamp 4
+	dm_remove s
+	dm_reload orig "$(snap_merge_table /dev/test/o /dev/test/c P 8) $# $*"
+}
+
+# selection: 6.1
+test_merge_keeps_to_the_rate_of_its_line_from_the_start() {
+	merge_from_its_line merge_rate 1024
+	check_eq "$(stat_of orig merge_rate)" 1024
+	check_match "$(dm_table orig)" " 2 merge_rate 1024$"
+	# The first batch, and what has become due since.
+	(($(dm_status orig | cut -d/ -f1) > 60000)) || fail "it began without a limit: $(dm_status orig)"
+	dm_message orig merge rate 2048
+	check_match "$(dm_table orig)" " 2 merge_rate 2048$"
+	dm_reload orig "$(snap_merge_table /dev/test/o /dev/test/c P 8)"
+	check_eq "$(stat_of orig merge_rate)" 2048 "over a reload of a line without it"
+	dm_reload orig "$(snap_merge_table /dev/test/o /dev/test/c P 8) 2 merge_rate 1024"
+	check_eq "$(stat_of orig merge_rate)" 1024 "as the new line says"
+	dm_message orig merge rate 0
+	check_match "$(dm_table orig)" " P 8$"
+	merge_came_through
+}
+
+test_merge_with_a_pause_in_its_line_does_not_begin() {
+	local before
+	merge_from_its_line merge_paused
+	before=$(dm_status orig)
+	check_eq "$(stat_of orig merge_paused)" 1
+	check_match "$(dm_table orig)" " 1 merge_paused$"
+	pattern verify /dev/mapper/orig --stamp 4
+	check_eq "$(dm_status orig)" "$before"
+	dm_message orig merge resume
+	check_match "$(dm_table orig)" " P 8$"
+	merge_came_through
+}
+
+test_bad_merge_features_are_refused_with_a_reason() {
+	local line="0 8192 snapshot-merge /dev/test/o /dev/test/c P 8"
+	dev o 4
+	dev c 4
+	refusals_begin
+	refused "merge_rate needs a number of KiB a second" "$line 1 merge_rate"
+	refused "merge_rate needs a number of KiB a second" "$line 2 merge_rate fast"
+	refused "merge_rate is too high" "$line 2 merge_rate 1099511627777"
+	refusals_end
+}

@@ -26,6 +26,8 @@ test_bad_space_features_are_refused_with_a_reason() {
 	refused "no_space_timeout needs a number of seconds" "$line 2 queue_if_no_space no_space_timeout"
 	refused "no_space_timeout is too long" "$line 2 no_space_timeout 2147483648"
 	refused "nknown feature" "$line 1 queue_if_no_spac"
+	refused "nknown feature" "$line 2 merge_rate 5"
+	refused "nknown feature" "$line 1 merge_paused"
 	refused "nknown feature" "$line 2 queue_if_no_space 5"
 	refused "Too many arguments" "$line 1 queue_if_no_space 5"
 	refused "Too many arguments" "$line 1 queue_if_no_space low_water_mark"

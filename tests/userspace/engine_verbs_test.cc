@@ -477,7 +477,7 @@ BOOST_AUTO_TEST_CASE(merge_of_a_taken_over_origin_in_use)
 	const std::string before = world();
 	run(one("home", "monday"));
 	run(Merge{"monday", Bytes{8 * mib}});
-	BOOST_TEST(sim.mapper.messages().back() == "vg-home: merge rate 8192");
+	BOOST_TEST(dm::format_table(sim.mapper.table(DmName{"vg-home"})).find(" 2 merge_rate 8192\n") != std::string::npos);
 	sim.engine().poll();
 	BOOST_TEST(world() == before);
 }

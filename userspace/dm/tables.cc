@@ -26,7 +26,7 @@ std::uint64_t number(std::string_view what, std::string_view line, std::string_v
 
 bool takes_value(std::string_view feature) noexcept
 {
-	return feature == "low_water_mark" || feature == "no_space_timeout";
+	return feature == "low_water_mark" || feature == "no_space_timeout" || feature == "merge_rate";
 }
 
 std::string_view letters(Persistence persistence) noexcept

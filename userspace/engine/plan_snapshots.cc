@@ -24,8 +24,7 @@ std::string quoted_list(const std::vector<std::string>& names) { return join(nam
 std::string rate_message(Bytes rate)
 {
 	// 0 is no limit, so a small one must not become it.
-	const std::uint64_t kib = rate.count / 1024;
-	return "merge rate " + std::to_string(rate.count > 0 ? std::max<std::uint64_t>(kib, 1) : 0);
+	return "merge rate " + std::to_string(merge_rate_kib(rate));
 }
 
 } // namespace
@@ -446,13 +445,11 @@ Draft Planner::plan_(const Merge& wish)
 		merging.merge_bytes = (usage->allocated.count - std::min(usage->allocated, usage->metadata).count) * 512;
 	draft.add(step::put(merging, row));
 	const DmName head{origin.dm_name};
-	draft.add(step::load(origin.dm_name, snapshot_table(row, origin, base_of(origin), cow_number(row), Bytes{0}, true), false,
+	draft.add(step::load(origin.dm_name, snapshot_table(merging, origin, base_of(origin), cow_number(row), Bytes{0}, true), false,
 			     dm::format_table(mapper_.table(head)), mapper_.info(head)->read_only));
 	draft.add(step::section({{Turn::What::hold, row.name}, {Turn::What::suspend, origin.dm_name}, {Turn::What::swap, origin.dm_name}}, true));
 	draft.no_return();
 	draft.add(step::remove_device(row.name, snapshot_uuid(row.id)));
-	if (merging.merge_rate > 0)
-		draft.add(step::hint(origin.dm_name, rate_message(*wish.rate)));
 	draft.outcome.text = origin.name + " shows what " + row.name + " showed; the merge goes on in the background";
 	return draft;
 }

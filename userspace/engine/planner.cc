@@ -218,6 +218,13 @@ std::string Planner::snapshot_table(const SnapshotRow& row, const OriginRow& ori
 		if (row.on_full == OnFull::queue)
 			snapshot.features.push_back({"no_space_timeout", config_.no_space_timeout});
 	}
+	// In force from the first moment: a message would come after the merge has begun.
+	if (module_is_ours() && merge) {
+		if (row.merge_rate > 0)
+			snapshot.features.push_back({"merge_rate", merge_rate_kib(Bytes{row.merge_rate})});
+		if (row.merge_paused)
+			snapshot.features.push_back({"merge_paused", std::nullopt});
+	}
 	return dm::format_table({{Sectors{0}, Sectors{origin.sectors}, snapshot}});
 }
 
@@ -514,12 +521,6 @@ Draft Planner::activate(const OriginRow& row, std::vector<Finding>& problems)
 	turns.push_back({up ? Turn::What::resume : row.taken_over ? Turn::What::swap : Turn::What::start, row.dm_name});
 	draft.add(step::section(turns));
 	draft.commit = draft.steps.size();
-	if (merging && module_is_ours()) {
-		if (merging->merge_rate > 0)
-			draft.add(step::hint(row.dm_name, "merge rate " + std::to_string(std::max<std::uint64_t>(1, merging->merge_rate / 1024))));
-		if (merging->merge_paused)
-			draft.add(step::hint(row.dm_name, "merge pause"));
-	}
 	for (const SnapshotRow& its : coming)
 		draft.events.emplace_back(EventKind::activated, its.name);
 	draft.outcome.text = row.name + " is active, with " + std::to_string(coming.size()) + (coming.size() == 1 ? " snapshot" : " snapshots") +

@@ -55,4 +55,9 @@ Bytes low_water_mark(const ExtendPolicy& policy, Bytes total)
 	return share_of(Percent{100} - policy.threshold, total);
 }
 
+std::uint64_t merge_rate_kib(Bytes rate) noexcept
+{
+	return rate.count == 0 ? 0 : std::max<std::uint64_t>(rate.count / 1024, 1);
+}
+
 } // namespace snapctl::engine

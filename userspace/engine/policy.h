@@ -38,4 +38,7 @@ struct SpaceNow {
 // Also without the policy, for those who watch.
 [[nodiscard]] Bytes low_water_mark(const ExtendPolicy& policy, Bytes total);
 
+// A rate in KiB a second, as the kernel takes it: 0 (no limit) stays 0, less than one is one.
+[[nodiscard]] std::uint64_t merge_rate_kib(Bytes rate) noexcept;
+
 } // namespace snapctl::engine
