@@ -278,12 +278,13 @@ static void commit_ended(struct snapshot *snap, struct snap_batch *batch, int r)
 	if (r)
 		raise(snap, SNAP_INVALIDATING,
 		      "the metadata could not be written to the COW device");
-	else if (batch->nr_runs)
-		WRITE_ONCE(snap->counters.commits, snap->counters.commits + 1);
-	if (snap_health_of(snap) >= SNAP_INVALIDATING)
+	if (snap_health_of(snap) >= SNAP_INVALIDATING) {
 		finish_all(snap, &batch->pending, BLK_STS_IOERR);
-	else
-		enter_batch(snap, batch);
+		return;
+	}
+	if (batch->nr_runs)
+		WRITE_ONCE(snap->counters.commits, snap->counters.commits + 1);
+	enter_batch(snap, batch);
 }
 
 /*
