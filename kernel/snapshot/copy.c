@@ -361,20 +361,23 @@ static void write_what_was_read(struct snap_origin *origin,
 		write_groups(&groups);
 }
 
-/*
- * Copies a group through the origin's pages, if enough are free. False: it is kcopyd's
- * turn, who alone knows how to throttle.
- */
+struct page_list *snap_copy_take_pages(struct snap_origin *origin,
+				       sector_t nr_sectors)
+{
+	if (READ_ONCE(dm_kcopyd_throttle.throttle) < 100)
+		return NULL;
+	snap_pages_fill(&origin->pages, MAX_COPYING_SECTORS / PAGE_SECTORS);
+	return snap_pages_take(&origin->pages,
+			       DIV_ROUND_UP(nr_sectors, PAGE_SECTORS));
+}
+
+/* Copies a group through the origin's pages. False: it is kcopyd's turn. */
 static bool copy_through_pages(struct snap_pending *leader)
 {
 	struct snap_origin *origin = leader->snap->origin;
 	struct dm_io_region from = source_region(leader);
 
-	if (READ_ONCE(dm_kcopyd_throttle.throttle) < 100)
-		return false;
-	snap_pages_fill(&origin->pages, MAX_COPYING_SECTORS / PAGE_SECTORS);
-	leader->pages = snap_pages_take(&origin->pages,
-					DIV_ROUND_UP(from.count, PAGE_SECTORS));
+	leader->pages = snap_copy_take_pages(origin, from.count);
 	if (!leader->pages)
 		return false;
 	start_io(leader, REQ_OP_READ, &from, 1, read_done);

@@ -3,6 +3,7 @@
 #ifndef SNAP_COPY_H
 #define SNAP_COPY_H
 
+#include <linux/dm-io.h>
 #include <linux/dm-kcopyd.h>
 #include <linux/list.h>
 
@@ -36,6 +37,14 @@ void snap_copy_exit(struct snap_origin *origin);
  * read @origin, for the origin's work. Runs of the same sectors share one read.
  */
 void snap_copy_start(struct snap_origin *origin, struct list_head *runs);
+
+/*
+ * Pages of the origin for copies of so many sectors; snap_pages_give() takes them back.
+ * NULL: kcopyd is to copy, since not as many are free, or since copies are throttled,
+ * which it alone knows how to do.
+ */
+struct page_list *snap_copy_take_pages(struct snap_origin *origin,
+				       sector_t nr_sectors);
 
 /* Several copies are under way, or were lately. */
 bool snap_copy_is_crowded(const struct snap_origin *origin);
