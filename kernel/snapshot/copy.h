@@ -15,7 +15,7 @@ struct snapshot;
 
 /*
  * From this size on moving the data takes longer than what is done about it: such a
- * copy is written by a work of its own, and committed without waiting for others.
+ * copy is written by the worker of a snapshot, and committed without waiting for others.
  */
 #define SNAP_COPY_LARGE_SECTORS ((256U << 10) >> SECTOR_SHIFT)
 

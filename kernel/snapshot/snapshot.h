@@ -53,7 +53,7 @@ enum snap_role {
 struct snap_head {
 	struct list_head list; /* origin->heads */
 	struct mapped_device *md;
-	struct dm_target *ti; /* of the table that was made last */
+	struct dm_target *ti;
 
 	/* Under origin->deferred_lock. */
 	struct list_head stopping; /* origin->stopping */
