@@ -5,7 +5,6 @@
  * A bio goes down by one event only: a look that finds its whole range preserved
  * in every live snapshot. See "Life of an origin write" in docs/design.md.
  */
-#include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/rculist.h>
 #include <linux/sched/mm.h>
@@ -214,9 +213,8 @@ static enum wait_result wait_in(struct snapshot *snap, struct bio *bio)
 	} else if (snap->health < SNAP_INVALIDATING) {
 		p = pending_in(snap, range);
 		if (p) {
-			bio_list_add(&p->origin_bios, bio);
-			snap_waits_begin(&snap->counters.waits, ktime_get_ns(),
-					 1);
+			snap_waiting_add(&p->origin_bios,
+					 &snap->counters.waits, bio);
 			result = WAIT_QUEUED;
 		} else if (next_missing(snap, range, &hole)) {
 			result = snap->store->type->has_room(snap->store) ?

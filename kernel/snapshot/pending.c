@@ -36,8 +36,6 @@ struct snap_pending *snap_pending_alloc(struct snapshot *snap)
 		return NULL;
 	memset(p, 0, sizeof(*p));
 	p->snap = snap;
-	bio_list_init(&p->origin_bios);
-	bio_list_init(&p->snap_bios);
 	return p;
 }
 

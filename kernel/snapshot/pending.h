@@ -16,6 +16,7 @@
 #include <linux/mempool.h>
 #include <linux/rbtree.h>
 #include "snap_types.h"
+#include "waiting.h"
 
 struct snapshot;
 
@@ -52,8 +53,8 @@ struct snap_pending {
 	bool shared;	/* read for other snapshots too */
 
 	/* Under snap->lock. */
-	struct bio_list origin_bios; /* look again when this run is finished */
-	struct bio_list snap_bios;   /* writes to the snapshot, inside this run */
+	struct snap_waiting origin_bios; /* look again when this run is finished */
+	struct snap_waiting snap_bios;	 /* writes to the snapshot, inside this run */
 };
 
 int snap_pending_init(void);

@@ -102,7 +102,6 @@ static void init_fields(struct snapshot *snap, struct dm_target *ti)
 	snap->pending = RB_ROOT;
 	INIT_LIST_HEAD(&snap->fifo);
 	bio_list_init(&snap->invalidating_bios);
-	bio_list_init(&snap->deferred_bios);
 	snap_tracked_init(&snap->tracked);
 	snap_worker_init(snap);
 	snap_space_setup(snap);

@@ -81,7 +81,7 @@ struct snapshot {
 	unsigned int nr_pending;
 	sector_t pending_sectors;
 	struct bio_list invalidating_bios; /* origin bios: wait for valid 0 */
-	struct bio_list deferred_bios;	   /* own bios, each inside one chunk */
+	struct snap_waiting deferred_bios; /* own bios, each inside one chunk */
 	struct snap_space space;
 	struct snap_counters counters;
 

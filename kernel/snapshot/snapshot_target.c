@@ -129,16 +129,14 @@ static bool route_write_mapped(struct snapshot *snap, struct bio *bio)
 static void wait_for_run(struct snapshot *snap, struct snap_pending *p,
 			 struct bio *bio)
 {
-	bio_list_add(&p->snap_bios, bio);
-	snap_waits_begin(&snap->counters.waits, ktime_get_ns(), 1);
+	snap_waiting_add(&p->snap_bios, &snap->counters.waits, bio);
 }
 
 /* Not now: too many runs under way. Cut to a chunk, so that one answer fits later. */
 static int defer(struct snapshot *snap, struct bio *bio, chunk_t chunk)
 {
 	snap_bio_cut(snap, bio, chunk + 1);
-	bio_list_add(&snap->deferred_bios, bio);
-	snap_waits_begin(&snap->counters.waits, ktime_get_ns(), 1);
+	snap_waiting_add(&snap->deferred_bios, &snap->counters.waits, bio);
 	/* The end of any run makes the worker look; where there is none, we do. */
 	if (!snap->nr_pending)
 		snap_worker_kick(snap);

@@ -46,10 +46,10 @@ static void begin_wait(struct snapshot *snap)
 	look_soon(snap, LOOK_INTERVAL);
 }
 
-static void queue(struct snapshot *snap, struct bio_list *bios, struct bio *bio)
+static void queue(struct snapshot *snap, struct snap_waiting *waiting,
+		  struct bio *bio)
 {
-	bio_list_add(bios, bio);
-	snap_waits_begin(&snap->counters.space_waits, ktime_get_ns(), 1);
+	snap_waiting_add(waiting, &snap->counters.space_waits, bio);
 	begin_wait(snap);
 }
 
@@ -96,14 +96,9 @@ enum snap_no_space snap_space_origin_bio(struct snapshot *snap,
 	}
 }
 
-/* Takes @from, whose bios do not wait any more. */
-static void take(struct snapshot *snap, struct bio_list *from,
-		 struct bio_list *bios)
+static struct bio_list take(struct snapshot *snap, struct snap_waiting *waiting)
 {
-	*bios = *from;
-	bio_list_init(from);
-	snap_waits_end(&snap->counters.space_waits, ktime_get_ns(),
-		       bio_list_size(bios));
+	return snap_waiting_take(waiting, &snap->counters.space_waits);
 }
 
 static void resubmit(struct snapshot *snap, struct bio_list *own,
@@ -142,7 +137,7 @@ static void apply_rule(struct snapshot *snap)
 {
 	static const char why[] = "the COW device is full, and no space was found in time";
 
-	if (!bio_list_empty(&snap->space.origin_bios) || merge_waits(snap))
+	if (!snap_waiting_none(&snap->space.origin_bios) || merge_waits(snap))
 		snap_health_raise(snap, SNAP_INVALIDATING, why);
 	else
 		snap_health_raise(snap, snapshot_full_health(snap), why);
@@ -156,11 +151,12 @@ static bool waiting_ends(struct snapshot *snap)
 {
 	struct snap_space *space = &snap->space;
 
-	if (bio_list_empty(&space->own_bios) &&
-	    bio_list_empty(&space->origin_bios) && !merge_waits(snap))
+	if (snap_waiting_none(&space->own_bios) &&
+	    snap_waiting_none(&space->origin_bios) && !merge_waits(snap))
 		return true;
 	if (snap->health >= SNAP_INVALIDATING ||
-	    (snap->health == SNAP_OVERFLOW && !bio_list_empty(&space->own_bios)))
+	    (snap->health == SNAP_OVERFLOW &&
+	     !snap_waiting_none(&space->own_bios)))
 		return true;
 	if (snap->store->type->has_room(snap->store)) {
 		DMINFO("%s: the COW device has room again: writes go on",
@@ -188,8 +184,8 @@ static void look(struct work_struct *work)
 	if (ends) {
 		snap->space.waiting = false;
 		snap->space.for_merge = false;
-		take(snap, &snap->space.own_bios, &own);
-		take(snap, &snap->space.origin_bios, &origin);
+		own = take(snap, &snap->space.own_bios);
+		origin = take(snap, &snap->space.origin_bios);
 	} else if (snap->space.waiting) {
 		look_soon(snap, LOOK_INTERVAL);
 	}
@@ -204,8 +200,6 @@ static void look(struct work_struct *work)
 
 void snap_space_setup(struct snapshot *snap)
 {
-	bio_list_init(&snap->space.own_bios);
-	bio_list_init(&snap->space.origin_bios);
 	INIT_DELAYED_WORK(&snap->space.look, look);
 }
 
@@ -286,7 +280,7 @@ void snap_space_stop_own(struct snapshot *snap, bool noflush)
 	write_lock(&snap->lock);
 	snap->space.own_stop = noflush ? SNAP_STOP_PUSH_BACK :
 					 SNAP_STOP_NO_WAIT;
-	take(snap, &snap->space.own_bios, &own);
+	own = take(snap, &snap->space.own_bios);
 	write_unlock(&snap->lock);
 	resubmit(snap, &own, &none);
 }
@@ -301,22 +295,23 @@ void snap_space_go_own(struct snapshot *snap)
 void snap_space_take_bios_of(struct snapshot *snap, const struct gendisk *disk,
 			     struct bio_list *bios)
 {
-	struct bio_list all, others = BIO_EMPTY_LIST;
-	unsigned int nr = 0;
+	struct bio_list all;
 	struct bio *bio;
+	u64 taken = 0;
 
 	write_lock(&snap->lock);
-	all = snap->space.origin_bios;
+	all = snap->space.origin_bios.bios;
+	snap->space.origin_bios = (struct snap_waiting){};
 	while ((bio = bio_list_pop(&all))) {
 		if (bio->bi_bdev->bd_disk == disk) {
 			bio_list_add(bios, bio);
-			nr++;
+			taken++;
 		} else {
-			bio_list_add(&others, bio);
+			bio_list_add(&snap->space.origin_bios.bios, bio);
+			snap->space.origin_bios.nr++;
 		}
 	}
-	snap->space.origin_bios = others;
-	snap_waits_end(&snap->counters.space_waits, ktime_get_ns(), nr);
+	snap_waits_end(&snap->counters.space_waits, ktime_get_ns(), taken);
 	write_unlock(&snap->lock);
 }
 
@@ -326,7 +321,7 @@ void snap_space_leave(struct snapshot *snap)
 
 	write_lock(&snap->lock);
 	snap->space.waiting = false;
-	take(snap, &snap->space.origin_bios, &origin);
+	origin = take(snap, &snap->space.origin_bios);
 	write_unlock(&snap->lock);
 	cancel_delayed_work_sync(&snap->space.look);
 	snap_origin_settled(snap->origin);

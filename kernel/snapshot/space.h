@@ -10,6 +10,7 @@
 #include <linux/device-mapper.h>
 #include <linux/workqueue.h>
 #include "store.h"
+#include "waiting.h"
 
 struct snapshot;
 
@@ -37,8 +38,8 @@ struct snap_space {
 	bool waiting;	/* no room was found, and somebody waits */
 	bool for_merge; /* of these, a merge into the origin */
 	u64 since_ns;
-	struct bio_list own_bios; /* each inside one chunk */
-	struct bio_list origin_bios;
+	struct snap_waiting own_bios; /* each inside one chunk */
+	struct snap_waiting origin_bios;
 	enum snap_stop own_stop;
 	struct delayed_work look;
 	bool low_armed;	    /* the mark has not been crossed */

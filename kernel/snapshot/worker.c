@@ -153,11 +153,9 @@ static void finish(struct snapshot *snap, struct snap_pending *p,
 
 	write_lock(&snap->lock);
 	rb_erase(&p->node, &snap->pending);
-	origin_bios = p->origin_bios;
-	snap_bios = p->snap_bios;
+	origin_bios = snap_waiting_take(&p->origin_bios, &snap->counters.waits);
+	snap_bios = snap_waiting_take(&p->snap_bios, &snap->counters.waits);
 	count_run(snap, p, status, now);
-	snap_waits_end(&snap->counters.waits, now,
-		       bio_list_size(&origin_bios) + bio_list_size(&snap_bios));
 	snap->pending_sectors -= snap_chunk_to_sector(snap, p->run.nr_chunks);
 	idle = !--snap->nr_pending;
 	write_unlock(&snap->lock);
@@ -361,10 +359,7 @@ static void route_deferred(struct snapshot *snap)
 	struct bio *bio;
 
 	write_lock(&snap->lock);
-	bios = snap->deferred_bios;
-	bio_list_init(&snap->deferred_bios);
-	snap_waits_end(&snap->counters.waits, ktime_get_ns(),
-		       bio_list_size(&bios));
+	bios = snap_waiting_take(&snap->deferred_bios, &snap->counters.waits);
 	write_unlock(&snap->lock);
 	while ((bio = bio_list_pop(&bios))) {
 		snapshot_resubmit(snap, bio);
