@@ -29,7 +29,7 @@
 #include "snapshot.h"
 
 /* What is under way at once; one run always is. The origin's pages hold as much. */
-#define MAX_COPYING_SECTORS ((2U << 20) >> SECTOR_SHIFT)
+#define MAX_COPYING_SECTORS ((4U << 20) >> SECTOR_SHIFT)
 /*
  * After this time more is started all the same, by kcopyd when the pages are in
  * use, and what was read is written: where a COW device lies on a snapshot of the
