@@ -61,8 +61,7 @@ static u64 snap_store_max_entries(const struct snap_geometry *geo)
 	return last_area * geo->entries_per_area + geo->entries_per_area - 1;
 }
 
-/* The data chunks from @chunk, one itself, to the next metadata position. */
-static u64 snap_chunks_to_metadata(const struct snap_geometry *geo, chunk_t chunk)
+u64 snap_chunks_to_metadata(const struct snap_geometry *geo, chunk_t chunk)
 {
 	u64 offset = chunk % snap_group_chunks(geo);
 

@@ -28,6 +28,9 @@ bool snap_chunk_is_metadata(const struct snap_geometry *geo, chunk_t chunk);
 /* The first chunk at or after @chunk that may hold data. */
 chunk_t snap_data_chunk_from(const struct snap_geometry *geo, chunk_t chunk);
 
+/* The data chunks from @chunk, one itself, to the next metadata position. */
+u64 snap_chunks_to_metadata(const struct snap_geometry *geo, chunk_t chunk);
+
 /*
  * Takes up to @want data chunks that follow each other, from *@next_free on,
  * and moves *@next_free behind them (stepped over a metadata position).

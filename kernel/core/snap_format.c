@@ -70,9 +70,3 @@ void snap_entry_pack(chunk_t old_chunk, chunk_t new_chunk, struct snap_entry_dis
 	disk->old_chunk = cpu_to_le64(old_chunk);
 	disk->new_chunk = cpu_to_le64(new_chunk);
 }
-
-void snap_entry_unpack(const struct snap_entry_disk *disk, chunk_t *old_chunk, chunk_t *new_chunk)
-{
-	*old_chunk = le64_to_cpu(disk->old_chunk);
-	*new_chunk = le64_to_cpu(disk->new_chunk);
-}

@@ -49,7 +49,13 @@ const char *snap_chunk_sectors_fault(u32 chunk_sectors, u32 origin_block_bytes,
 
 void snap_entry_pack(chunk_t old_chunk, chunk_t new_chunk,
 		     struct snap_entry_disk *disk);
-void snap_entry_unpack(const struct snap_entry_disk *disk, chunk_t *old_chunk,
-		       chunk_t *new_chunk);
+
+/* Here, because a load does it a million times. */
+static inline void snap_entry_unpack(const struct snap_entry_disk *disk,
+				     chunk_t *old_chunk, chunk_t *new_chunk)
+{
+	*old_chunk = le64_to_cpu(disk->old_chunk);
+	*new_chunk = le64_to_cpu(disk->new_chunk);
+}
 
 #endif

@@ -45,7 +45,8 @@
  * the neighbour that it left behind until that one is full, so it needs no case
  * of its own. There is no minimum that must hold, only that removal joins
  * neighbours as soon as both fit into three quarters of a node: the gap keeps a
- * remove and an insert in turn from joining and splitting.
+ * remove and an insert in turn from joining and splitting. An index that comes from
+ * a store is not inserted but built (snap_build.c), and its nodes are full.
  *
  * Memory. A change takes at most one node a level and a new root, and never
  * allocates: the caller brings that many (snap_index_spare_needed()) before it
@@ -66,7 +67,7 @@
  *    so that neither a test in userspace nor a reader of images could run the
  *    very code that the module runs.
  */
-#include "snap_index.h"
+#include "snap_node.h"
 
 /*
  * gcc 12.2 rewrites the loops over struct path to addresses relative to NULL,
@@ -78,11 +79,6 @@
 #pragma GCC optimize("no-delete-null-pointer-checks")
 #endif
 
-#define SLOTS 32U
-#define CHUNK_SHIFT 10
-#define LENGTH_MASK ((1ULL << CHUNK_SHIFT) - 1)
-#define UNUSED U64_MAX
-
 /* Neighbours with no more slots together than this are joined on removal. */
 #define JOIN_SLOTS 24U
 
@@ -91,15 +87,6 @@
  * alone would be half a TiB then; an insert beyond it fails with -ENOMEM.
  */
 #define MAX_HEIGHT 16U
-
-struct snap_index_node {
-	u64 key[SLOTS];
-	u64 val[SLOTS];
-};
-
-_Static_assert(sizeof(struct snap_index_node) == SNAP_INDEX_NODE_BYTES, "a node fills its memory");
-_Static_assert(SNAP_MAX_CHUNKS == 1ULL << (64 - CHUNK_SHIFT), "a chunk fits beside half a length");
-_Static_assert(SNAP_INDEX_MAX_RUN == 1ULL << (2 * CHUNK_SHIFT), "a length fits into two halves");
 
 /*
  * The way from a leaf, level 0, up to the root. slot[0] is where a run is or
@@ -112,52 +99,12 @@ struct path {
 
 /* --- Slots ------------------------------------------------------------- */
 
-static u64 key_of_chunk(chunk_t chunk)
-{
-	return chunk << CHUNK_SHIFT;
-}
-
-static chunk_t chunk_of_key(u64 key)
-{
-	return key >> CHUNK_SHIFT;
-}
-
 /* The greatest key that a run which begins at @chunk or before can have. */
 static u64 last_key_of_chunk(chunk_t chunk)
 {
 	u64 key = key_of_chunk(chunk) | LENGTH_MASK;
 
 	return key == UNUSED ? key - 1 : key;
-}
-
-static u64 run_key(const struct snap_run *run)
-{
-	return key_of_chunk(run->old_chunk) | (run->nr_chunks - 1) >> CHUNK_SHIFT;
-}
-
-static u64 run_val(const struct snap_run *run)
-{
-	return run->new_chunk << CHUNK_SHIFT | ((run->nr_chunks - 1) & LENGTH_MASK);
-}
-
-static void slot_pack(struct snap_index_node *node, u32 slot, const struct snap_run *run)
-{
-	node->key[slot] = run_key(run);
-	node->val[slot] = run_val(run);
-}
-
-static void slot_unpack(const struct snap_index_node *node, u32 slot, struct snap_run *run)
-{
-	u64 key = node->key[slot], val = node->val[slot];
-
-	run->old_chunk = chunk_of_key(key);
-	run->new_chunk = val >> CHUNK_SHIFT;
-	run->nr_chunks = ((key & LENGTH_MASK) << CHUNK_SHIFT | (val & LENGTH_MASK)) + 1;
-}
-
-static struct snap_index_node *slot_child(const struct snap_index_node *node, u32 slot)
-{
-	return (struct snap_index_node *)(uintptr_t)node->val[slot];
 }
 
 /* --- One node ---------------------------------------------------------- */
@@ -195,11 +142,6 @@ static void slots_move(struct snap_index_node *to, u32 at, const struct snap_ind
 {
 	memmove(&to->key[at], &from->key[first], nr * sizeof(to->key[0]));
 	memmove(&to->val[at], &from->val[first], nr * sizeof(to->val[0]));
-}
-
-static void slots_clear(struct snap_index_node *node, u32 first, u32 nr)
-{
-	memset(&node->key[first], 0xff, nr * sizeof(node->key[0]));
 }
 
 static void node_insert(struct snap_index_node *node, u32 slot, u64 key, u64 val)
@@ -612,13 +554,6 @@ static bool insert_fits(const struct snap_index *index, const struct path *path,
 	return true;
 }
 
-static bool run_continues(const struct snap_run *run, const struct snap_run *next)
-{
-	return run->old_chunk + run->nr_chunks == next->old_chunk &&
-	       run->new_chunk + run->nr_chunks == next->new_chunk &&
-	       run->nr_chunks + next->nr_chunks <= SNAP_INDEX_MAX_RUN;
-}
-
 /* Joins @run, which fits at slot[0], with its neighbours. False: it has no such. */
 static bool insert_joining(struct snap_index *index, const struct path *path,
 			   const struct snap_run *run, struct snap_index_spare *spare)
@@ -698,12 +633,6 @@ bool snap_index_lookup(const struct snap_index *index, chunk_t chunk, struct sna
 	if (next != UNUSED)
 		run->nr_chunks = chunk_of_key(next) - chunk;
 	return false;
-}
-
-static bool range_holds(chunk_t chunk, u64 nr)
-{
-	return nr && nr <= SNAP_INDEX_MAX_RUN && chunk < SNAP_MAX_CHUNKS &&
-	       nr <= SNAP_MAX_CHUNKS - chunk;
 }
 
 int snap_index_insert(struct snap_index *index, const struct snap_run *run,

@@ -167,18 +167,9 @@ static void destroy_pools(struct snapshot *snap)
 	mempool_exit(&snap->node_pool);
 }
 
-static int add_loaded(void *context, const struct snap_run *run)
-{
-	struct snapshot *snap = context;
-	int r = snap_nodes_fill(&snap->spare,
-				snap_index_spare_needed(&snap->index));
-
-	return r ? r : snap_index_insert(&snap->index, run, &snap->spare);
-}
-
 static int load(struct snapshot *snap)
 {
-	int r = snap->store->type->load(snap->store, add_loaded, snap,
+	int r = snap->store->type->load(snap->store, &snap->index,
 					&snap->ti->error);
 
 	if (r < 0)
@@ -238,8 +229,6 @@ int snapshot_create(struct dm_target *ti, unsigned int argc, char **argv,
 
 out_registered:
 	snap_registry_leave(snap);
-	snap_nodes_free_index(&snap->index);
-	snap_nodes_drain(&snap->spare);
 out_origin:
 	snap_registry_put_origin(snap->origin);
 out_merge:

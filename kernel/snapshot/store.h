@@ -10,6 +10,7 @@
 #include <linux/blkdev.h>
 #include "snap_types.h"
 
+struct snap_index;
 struct snap_store;
 
 struct snap_store_params {
@@ -25,9 +26,6 @@ struct snap_usage {
 	u64 metadata_sectors;
 };
 
-/* Takes a loaded run. 0, or -errno: the load fails with it. */
-typedef int (*snap_store_add_fn)(void *context, const struct snap_run *run);
-
 /* A commit has got on. Any context. */
 typedef void (*snap_store_done_fn)(void *context);
 
@@ -35,7 +33,7 @@ typedef void (*snap_store_done_fn)(void *context);
 
 enum snap_load {
 	SNAP_LOAD_GOOD,
-	SNAP_LOAD_INVALIDATED, /* the header says so; nothing was added */
+	SNAP_LOAD_INVALIDATED, /* the header says so; the index stays empty */
 };
 
 struct snap_store_type {
@@ -51,14 +49,14 @@ struct snap_store_type {
 	void (*destroy)(struct snap_store *store);
 
 	/*
-	 * Reads what is on the device, formats a fresh one, settles
-	 * store->chunk_sectors. Sleeps, once per store. An enum snap_load, or -errno
+	 * Reads what is on the device into @index, which is empty before and after an
+	 * error; formats a fresh one; settles store->chunk_sectors. Sleeps, once per store. An enum snap_load, or -errno
 	 * with a text in *@error: -ENXIO not a store, -EINVAL wrong version, chunk
 	 * size or contents, -ENOSPC device too small, -ENOMEM, -EIO. The store may
 	 * only be destroyed then.
 	 */
-	int (*load)(struct snap_store *store, snap_store_add_fn add,
-		    void *context, char **error);
+	int (*load)(struct snap_store *store, struct snap_index *index,
+		    char **error);
 
 	/*
 	 * Takes up to @want chunks that follow each other; returns how many, the

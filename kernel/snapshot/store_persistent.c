@@ -20,14 +20,10 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include "meta_io.h"
-#include "nodes.h"
 #include "snap_area.h"
 #include "snap_format.h"
-#include "snap_index.h"
 #include "store.h"
-
-/* Areas, or pieces of areas, read at once while loading. */
-#define LOAD_READS 16
+#include "store_load.h"
 
 /* A commit under way. */
 struct store_commit {
@@ -189,273 +185,24 @@ static int format_store(struct persistent_store *ps, char **error)
 	return r;
 }
 
-/* What a load carries along. */
-struct loader {
-	struct persistent_store *ps;
-	snap_store_add_fn add;
-	void *context;
-	u64 origin_chunks;
-	chunk_t highest;
-	struct snap_run run; /* collected, not yet added */
-	struct snap_index targets; /* new chunks seen, to find one used twice */
-	struct snap_index_spare spare;
-};
-
-static int loader_bad(struct loader *ld, u64 area, u32 entry, chunk_t old_chunk,
-		      chunk_t new_chunk, const char *fault)
-{
-	DMERR("%pg: corrupt exception store: area %llu entry %u (chunk %llu -> %llu): %s",
-	       ld->ps->store.bdev, area, entry, old_chunk, new_chunk, fault);
-	return -EINVAL;
-}
-
-static int loader_flush(struct loader *ld)
-{
-	struct snap_run targets = {
-		.old_chunk = ld->run.new_chunk,
-		.new_chunk = ld->run.new_chunk,
-		.nr_chunks = ld->run.nr_chunks,
-	};
-	int r;
-
-	if (!ld->run.nr_chunks)
-		return 0;
-	r = snap_nodes_fill(&ld->spare, snap_index_spare_needed(&ld->targets));
-	if (!r)
-		r = snap_index_insert(&ld->targets, &targets, &ld->spare);
-	if (r == -EEXIST) {
-		DMERR("%pg: corrupt exception store: chunk %llu of the COW device is used twice (at or within %llu chunks after it)",
-		       ld->ps->store.bdev, targets.new_chunk, targets.nr_chunks);
-		return -EINVAL;
-	}
-	if (!r)
-		r = ld->add(ld->context, &ld->run);
-	if (r == -EEXIST) {
-		DMERR("%pg: corrupt exception store: chunk %llu of the origin has two exceptions (at or within %llu chunks after it)",
-		       ld->ps->store.bdev, ld->run.old_chunk, ld->run.nr_chunks);
-		return -EINVAL;
-	}
-	ld->run.nr_chunks = 0;
-	return r;
-}
-
-static int loader_entry(struct loader *ld, u64 area, u32 entry,
-			chunk_t old_chunk, chunk_t new_chunk)
-{
-	const char *fault = snap_entry_fault(&ld->ps->geo, ld->origin_chunks,
-					     old_chunk, new_chunk);
-	struct snap_run *run = &ld->run;
-	int r;
-
-	if (fault)
-		return loader_bad(ld, area, entry, old_chunk, new_chunk, fault);
-	ld->highest = max(ld->highest, new_chunk);
-	if (run->nr_chunks && run->nr_chunks < SNAP_INDEX_MAX_RUN &&
-	    old_chunk == run->old_chunk + run->nr_chunks &&
-	    new_chunk == run->new_chunk + run->nr_chunks) {
-		run->nr_chunks++;
-		return 0;
-	}
-	r = loader_flush(ld);
-	run->old_chunk = old_chunk;
-	run->new_chunk = new_chunk;
-	run->nr_chunks = 1;
-	return r;
-}
-
 static void publish_entries(struct persistent_store *ps)
 {
 	WRITE_ONCE(ps->nr_entries,
 		   ps->area * ps->geo.entries_per_area + ps->used);
 }
 
-static bool all_zero(const struct snap_entry_disk *entries, u32 nr)
+static int load_areas(struct persistent_store *ps, struct snap_index *index,
+		      char **error)
 {
-	return !memchr_inv(entries, 0, nr * SNAP_ENTRY_BYTES);
-}
-
-/*
- * Takes in one window's worth of entries. 1: met the terminator, which is where
- * the store ends now. 0: go on. -errno.
- */
-static int loader_window(struct loader *ld, u64 area, u32 first,
-			 struct snap_entry_disk *entries)
-{
-	struct persistent_store *ps = ld->ps;
-	u32 i;
-
-	for (i = 0; i < ps->window_entries; i++) {
-		chunk_t old_chunk, new_chunk;
-		int r;
-
-		snap_entry_unpack(&entries[i], &old_chunk, &new_chunk);
-		if (!new_chunk)
-			break;
-		r = loader_entry(ld, area, first + i, old_chunk, new_chunk);
-		if (r)
-			return r;
-	}
-	if (i == ps->window_entries)
-		return 0;
-
-	ps->area = area;
-	ps->window_first = first;
-	ps->used = first + i;
-	ps->written = ps->used;
-	publish_entries(ps);
-	ps->stale = !all_zero(&entries[i], ps->window_entries - i);
-	memset(&entries[i], 0, (ps->window_entries - i) * SNAP_ENTRY_BYTES);
-	memcpy(ps->window, entries, ps->window_entries * SNAP_ENTRY_BYTES);
-	return 1;
-}
-
-struct load_reads {
-	struct snap_meta_read *reads[LOAD_READS];
-	void *data[LOAD_READS];
-	u64 area[LOAD_READS];
-	u32 first[LOAD_READS];
-};
-
-static void load_reads_free(struct load_reads *lr)
-{
-	int i;
-
-	if (!lr)
-		return;
-	for (i = 0; i < LOAD_READS; i++) {
-		snap_meta_free(lr->data[i]);
-		kfree(lr->reads[i]);
-	}
-	kfree(lr);
-}
-
-static struct load_reads *load_reads_alloc(struct persistent_store *ps)
-{
-	struct load_reads *lr = kzalloc(sizeof(*lr), GFP_KERNEL);
-	int i;
-
-	if (!lr)
-		return NULL;
-	for (i = 0; i < LOAD_READS; i++) {
-		lr->reads[i] = kzalloc(sizeof(*lr->reads[i]), GFP_KERNEL);
-		lr->data[i] = snap_meta_alloc(ps->window_entries *
-					      SNAP_ENTRY_BYTES);
-		if (!lr->reads[i] || !lr->data[i]) {
-			load_reads_free(lr);
-			return NULL;
-		}
-		snap_meta_io_init(&lr->reads[i]->io, ps->store.bdev);
-	}
-	return lr;
-}
-
-/*
- * Reads up to @want windows from (*area, *first) on, at once, and moves the
- * position behind them. How many; fewer at the end of the device.
- */
-static u32 load_reads_start(struct persistent_store *ps, struct load_reads *lr,
-			    u32 want, u64 *area, u32 *first)
-{
-	size_t bytes = ps->window_entries * SNAP_ENTRY_BYTES;
-	u32 nr = 0;
-
-	while (nr < want &&
-	       snap_area_chunk(&ps->geo, *area) < ps->geo.nr_chunks) {
-		lr->area[nr] = *area;
-		lr->first[nr] = *first;
-		snap_meta_read_start(lr->reads[nr],
-				     entry_sector(ps, *area, *first),
-				     lr->data[nr], bytes);
-		nr++;
-		*first += ps->window_entries;
-		if (*first == ps->geo.entries_per_area) {
-			*first = 0;
-			(*area)++;
-		}
-	}
-	return nr;
-}
-
-/* 1: all entries are in. -errno. */
-static int load_entries(struct loader *ld, struct load_reads *lr)
-{
-	struct persistent_store *ps = ld->ps;
-	u64 area = 0;
-	u32 first = 0;
-	u32 want = 1;
-	int r = 0;
-
-	while (!r) {
-		u32 nr = load_reads_start(ps, lr, want, &area, &first);
-		u32 i;
-
-		if (!nr) {
-			DMERR("%pg: corrupt exception store: area %llu is full and the next one would lie beyond the end of the device (%llu chunks)",
-			       ps->store.bdev, area - 1, ps->geo.nr_chunks);
-			return -EINVAL;
-		}
-		for (i = 0; i < nr; i++) {
-			int err = snap_meta_read_wait(lr->reads[i]);
-
-			if (r)
-				continue;
-			r = err ? err :
-				  loader_window(ld, lr->area[i], lr->first[i],
-						lr->data[i]);
-			cond_resched();
-		}
-		want = LOAD_READS;
-	}
-	return r;
-}
-
-/*
- * Looks behind the window, where the area is larger: entries of a torn write may
- * be left there.
- */
-static int look_for_stale(struct persistent_store *ps, void *data)
-{
-	u32 first = ps->window_first + ps->window_entries;
-
-	while (!ps->stale && first < ps->geo.entries_per_area) {
-		int r = snap_meta_rw(&ps->io, REQ_OP_READ,
-				     entry_sector(ps, ps->area, first), data,
-				     ps->window_entries * SNAP_ENTRY_BYTES);
-		if (r)
-			return r;
-		ps->stale = !all_zero(data, ps->window_entries);
-		first += ps->window_entries;
-		cond_resched();
-	}
-	return 0;
-}
-
-static int load_areas(struct persistent_store *ps, snap_store_add_fn add,
-		      void *context, char **error)
-{
-	struct loader ld = {
-		.ps = ps,
-		.add = add,
-		.context = context,
+	struct snap_load_areas areas = {
+		.bdev = ps->store.bdev,
+		.geo = &ps->geo,
 		.origin_chunks = DIV_ROUND_UP_ULL(ps->origin_sectors,
 						  ps->store.chunk_sectors),
-		.highest = 1,
+		.window_entries = ps->window_entries,
+		.window = ps->window,
 	};
-	struct load_reads *lr = load_reads_alloc(ps);
-	int r = -ENOMEM;
-
-	snap_index_init(&ld.targets);
-	snap_index_spare_init(&ld.spare);
-	if (lr) {
-		r = load_entries(&ld, lr);
-		if (r == 1)
-			r = loader_flush(&ld);
-		if (!r)
-			r = look_for_stale(ps, lr->data[0]);
-	}
-	load_reads_free(lr);
-	snap_nodes_free_index(&ld.targets);
-	snap_nodes_drain(&ld.spare);
+	int r = snap_load_areas(&areas, index);
 
 	if (r == -EINVAL)
 		*error = "Corrupt exception store on the COW device; the kernel log says where";
@@ -466,15 +213,21 @@ static int load_areas(struct persistent_store *ps, snap_store_add_fn add,
 	if (r)
 		return r;
 
-	ps->next_free = snap_data_chunk_from(&ps->geo, ld.highest + 1);
-	ps->nr_handed_out = ps->area * ps->geo.entries_per_area + ps->used;
+	ps->area = areas.area;
+	ps->window_first = areas.window_first;
+	ps->used = areas.used;
+	ps->written = areas.used;
+	ps->stale = areas.stale;
+	publish_entries(ps);
+	ps->next_free = snap_data_chunk_from(&ps->geo, areas.highest + 1);
+	ps->nr_handed_out = ps->nr_entries;
 	return SNAP_LOAD_GOOD;
 }
 
 /* An existing store: its header decides. */
 static int load_store(struct persistent_store *ps,
-		      const struct snap_header *header, snap_store_add_fn add,
-		      void *context, char **error)
+		      const struct snap_header *header,
+		      struct snap_index *index, char **error)
 {
 	int r;
 
@@ -491,7 +244,7 @@ static int load_store(struct persistent_store *ps,
 			ps->store.bdev);
 		return SNAP_LOAD_INVALIDATED;
 	}
-	return load_areas(ps, add, context, error);
+	return load_areas(ps, index, error);
 }
 
 static int load_fresh(struct persistent_store *ps, char **error)
@@ -511,8 +264,8 @@ static int load_fresh(struct persistent_store *ps, char **error)
 	return format_store(ps, error);
 }
 
-static int persistent_load(struct snap_store *store, snap_store_add_fn add,
-			   void *context, char **error)
+static int persistent_load(struct snap_store *store, struct snap_index *index,
+			   char **error)
 {
 	struct persistent_store *ps = to_persistent(store);
 	u32 lbs = bdev_logical_block_size(store->bdev);
@@ -539,7 +292,7 @@ static int persistent_load(struct snap_store *store, snap_store_add_fn add,
 	case SNAP_HEADER_FRESH:
 		return load_fresh(ps, error);
 	case SNAP_HEADER_STORE:
-		return load_store(ps, &header, add, context, error);
+		return load_store(ps, &header, index, error);
 	case SNAP_HEADER_BAD_VERSION:
 		DMERR("%pg: exception store of version %u, only version %u is known",
 		       store->bdev, header.version, SNAP_DISK_VERSION);

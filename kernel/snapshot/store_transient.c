@@ -45,8 +45,8 @@ static u64 transient_nr_chunks(struct snap_store *store)
 	return bdev_nr_sectors(store->bdev) >> store->chunk_shift;
 }
 
-static int transient_load(struct snap_store *store, snap_store_add_fn add,
-			  void *context, char **error)
+static int transient_load(struct snap_store *store, struct snap_index *index,
+			  char **error)
 {
 	if (!transient_nr_chunks(store)) {
 		*error = "COW device is smaller than one chunk";

@@ -10,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "build_checker.h"
 #include "store_loader.h"
 
 namespace {
@@ -48,6 +49,29 @@ void measure(const char *name, const std::vector<chunk_t> &chunks)
 		    insert_ns, hit_ns, miss_ns, refused || found != nr_entries ? " (and it is wrong)" : "");
 }
 
+// The same entries, known all at once.
+void measure_build(const char *name, const std::vector<chunk_t> &chunks)
+{
+	core_test::TestBuild build;
+	int result = 0;
+	build.lend(nr_entries / 32 * 11 / 10);
+	const double add_ns = ns_each([&] {
+		for (std::uint64_t i = 0; i < nr_entries; i++)
+			result |= build.add({chunks[i], i * 2, 1});
+	});
+	const double finish_ns = ns_each([&] { result |= build.finish(); });
+	const auto &raw = build.index.index;
+	std::printf("%-10s %8.2f bytes an entry, height %u, built: add %4.0f ns, finish %4.0f ns%s\n", name,
+		    static_cast<double>(raw.nr_nodes) * SNAP_INDEX_NODE_BYTES / static_cast<double>(raw.nr_runs), raw.height, add_ns,
+		    finish_ns, result || raw.nr_runs != nr_entries ? " (and it is wrong)" : "");
+}
+
+void measure_both(const char *name, const std::vector<chunk_t> &chunks)
+{
+	measure(name, chunks);
+	measure_build(name, chunks);
+}
+
 } // namespace
 
 int main()
@@ -55,12 +79,12 @@ int main()
 	std::vector<chunk_t> chunks(nr_entries);
 	for (std::uint64_t i = 0; i < nr_entries; i++)
 		chunks[i] = i * 1000;
-	measure("ascending", chunks);
+	measure_both("ascending", chunks);
 	std::reverse(chunks.begin(), chunks.end());
-	measure("descending", chunks);
+	measure_both("descending", chunks);
 	std::shuffle(chunks.begin(), chunks.end(), std::mt19937_64(1));
-	measure("scattered", chunks);
+	measure_both("scattered", chunks);
 	for (std::uint64_t i = 0; i < nr_entries; i++)
 		chunks[i] = i % 16 * 1000000000 + i / 16 * 2;
-	measure("16 streams", chunks);
+	measure_both("16 streams", chunks);
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Any bytes as a sequence of operations on an index, next to a std::map.
+// Any bytes as a sequence of operations on an index, next to a std::map. The index
+// is empty at first, or built.
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <vector>
 
+#include "build_checker.h"
 #include "fuzz_input.h"
-#include "index_checker.h"
 
 namespace {
 
@@ -17,13 +19,17 @@ public:
 	explicit Session(fuzz::Input &input) : input_(input)
 	{
 		// At the far end of the numbers everything has to work as well.
-		if (input_.byte() % 2)
+		const std::uint8_t flags = input_.byte();
+		if (flags % 2)
 			base_ = SNAP_MAX_CHUNKS - 0x10000;
 		stride_ = 1 + input_.byte() % 4;
+		built_ = flags / 2 % 2;
 	}
 
 	void run()
 	{
+		if (built_)
+			build();
 		while (!input_.ended()) {
 			const std::uint8_t operation = input_.byte();
 			const chunk_t chunk = base_ + input_.number(2);
@@ -40,6 +46,41 @@ public:
 	}
 
 private:
+	// Some runs, then the index of them, or a word about those that overlap.
+	void build()
+	{
+		std::vector<snap_run> runs;
+		bool overlap = false;
+		for (unsigned nr = input_.byte() * 4U; nr && !input_.ended(); nr--) {
+			const std::uint8_t kind = input_.byte();
+			snap_run run{base_ + input_.number(2), next_new_ += 2, 1 + kind % 3U};
+			if (kind & 64) { // far away, where other digits differ
+				run.old_chunk = input_.number(7) % (SNAP_MAX_CHUNKS - 256);
+				run.nr_chunks = 1;
+			}
+			if (kind & 128)
+				run.new_chunk = run.old_chunk;
+			for (unsigned i = 0; i < (kind & 32 ? 16U : 1U); i++, run.old_chunk += 5 * stride_, run.new_chunk += 5 * stride_)
+				if (in_range(run.old_chunk, run.nr_chunks) && in_range(run.new_chunk, run.nr_chunks))
+					runs.push_back(run);
+		}
+		for (const snap_run &run : runs) {
+			fuzz::require(build_.add(run) == 0, "a run is refused");
+			for (std::uint64_t k = 0; k < run.nr_chunks; k++)
+				overlap |= !model_.emplace(run.old_chunk + k, run.new_chunk + k).second;
+		}
+		fuzz::require(build_.finish() == (overlap ? -EEXIST : 0), "the builder answers wrongly");
+		if (overlap) {
+			const snap_run &twice = build_.build.overlap;
+			const auto covers = [&twice](const snap_run &run) { return twice.old_chunk - run.old_chunk < run.nr_chunks; };
+			fuzz::require(std::count_if(runs.begin(), runs.end(), covers) > 1, "an overlap that is none");
+			fuzz::require(build_.give_up() > 0, "the nodes of a builder are lost");
+			model_.clear();
+		}
+		const std::string fault = index_.structure();
+		fuzz::require(fault.empty(), fault.c_str());
+	}
+
 	// Few bytes of input have to make a tree of some levels.
 	void insert_many(chunk_t chunk, std::uint8_t operation)
 	{
@@ -120,11 +161,13 @@ private:
 	}
 
 	fuzz::Input &input_;
-	core_test::TestIndex index_;
+	core_test::TestBuild build_;
+	core_test::TestIndex &index_ = build_.index;
 	Model model_;
 	chunk_t base_ = 0;
 	chunk_t next_new_ = 0;
 	std::uint64_t stride_;
+	bool built_;
 };
 
 } // namespace
