@@ -102,6 +102,23 @@ static sector_t job_weight(const struct snap_pending *first)
 	return sum;
 }
 
+/* The sectors of each destination. */
+static sector_t group_sectors(const struct snap_pending *leader)
+{
+	const struct snap_pending *first;
+	sector_t sum = 0;
+
+	for (first = leader; first; first = first->next_job)
+		sum += first->copy_sectors;
+	return sum;
+}
+
+/* So that they are written, and their pages free again, one after the other. */
+static bool small(const struct snap_pending *leader)
+{
+	return group_sectors(leader) < SNAP_COPY_LARGE_SECTORS;
+}
+
 /* The copies of a group are no longer under way. Any context. */
 static void leave(const struct snap_pending *leader)
 {
@@ -131,6 +148,7 @@ static void group_done(struct snap_pending *leader, bool read_failed,
 {
 	struct snapshot *snaps[SNAP_COPY_MAX_DESTINATIONS];
 	struct snap_pending *first = leader, *p;
+	bool at_origin = small(leader);
 	unsigned int nr = 0, i;
 
 	/* Before the first is marked: after the last the origin may be gone. */
@@ -154,7 +172,7 @@ static void group_done(struct snap_pending *leader, bool read_failed,
 		first = next_job;
 	}
 	for (i = 0; i < nr; i++)
-		snap_worker_kick_if_due(snaps[i]);
+		snap_worker_kick_if_due(snaps[i], at_origin);
 	rcu_read_unlock();
 }
 
@@ -175,17 +193,6 @@ static bool same_source(const struct snap_origin *origin,
 static sector_t target_sector(const struct snap_pending *p)
 {
 	return snap_chunk_to_sector(p->snap, p->run.new_chunk);
-}
-
-/* The sectors of each destination. */
-static sector_t group_sectors(const struct snap_pending *leader)
-{
-	const struct snap_pending *first;
-	sector_t sum = 0;
-
-	for (first = leader; first; first = first->next_job)
-		sum += first->copy_sectors;
-	return sum;
 }
 
 static struct dm_io_region source_region(const struct snap_pending *leader)
@@ -228,12 +235,6 @@ static bool targets_follow(const struct snap_pending *a,
 			return false;
 	}
 	return !a && !b;
-}
-
-/* So that they are written, and their pages free again, one after the other. */
-static bool small(const struct snap_pending *leader)
-{
-	return group_sectors(leader) < SNAP_COPY_LARGE_SECTORS;
 }
 
 static bool source_follows(const struct snap_pending *a,
@@ -509,11 +510,16 @@ void snap_copy_go_on(struct snap_origin *origin)
 	write_what_was_read(origin, &origin->copies_read);
 }
 
+bool snap_copy_has_large(const struct snap_origin *origin)
+{
+	return !list_empty_careful(&origin->copies_read_large);
+}
+
 void snap_copy_write_large(struct snap_origin *origin)
 {
 	unsigned int noio;
 
-	if (list_empty(&origin->copies_read_large))
+	if (!snap_copy_has_large(origin))
 		return;
 	noio = memalloc_noio_save();
 	write_what_was_read(origin, &origin->copies_read_large);

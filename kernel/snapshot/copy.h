@@ -50,6 +50,7 @@ struct page_list *snap_copy_take_pages(struct snap_origin *origin,
 bool snap_copy_is_crowded(const struct snap_origin *origin);
 
 /* For the workers of snapshots: writes what was read and is large. Sleeps likewise. */
+bool snap_copy_has_large(const struct snap_origin *origin);
 void snap_copy_write_large(struct snap_origin *origin);
 
 /*

@@ -14,6 +14,9 @@
 #include "snap_format.h"
 #include "snapshot.h"
 
+/* So many turns the work takes before it is queued again. */
+#define TURNS 32
+
 /* A range of chunks of one snapshot. */
 struct chunk_range {
 	chunk_t first;
@@ -379,14 +382,12 @@ void snap_origin_release(struct snap_origin *origin, struct bio_list *bios)
 
 void snap_origin_kick(struct snap_origin *origin)
 {
-	queue_work(origin->wq, &origin->work);
+	if (snap_turns_raise(&origin->turns))
+		queue_work(origin->wq, &origin->work);
 }
 
-static void origin_work(struct work_struct *work)
+static void continue_released(struct snap_origin *origin)
 {
-	struct snap_origin *origin =
-		container_of(work, struct snap_origin, work);
-	unsigned int noio = memalloc_noio_save();
 	struct bio_list bios = BIO_EMPTY_LIST;
 	struct blk_plug plug;
 	struct bio *bio;
@@ -402,7 +403,27 @@ static void origin_work(struct work_struct *work)
 		cond_resched();
 	}
 	blk_finish_plug(&plug);
-	snap_copy_go_on(origin);
+}
+
+static void origin_work(struct work_struct *work)
+{
+	struct snap_origin *origin =
+		container_of(work, struct snap_origin, work);
+	unsigned int noio = memalloc_noio_save();
+	int i, seen = 0;
+	bool over = false;
+
+	/* An end, so that whoever waits for this work does not wait for ever. */
+	for (i = 0; i < TURNS && !over; i++) {
+		seen = snap_turns_seen(&origin->turns);
+		continue_released(origin);
+		snap_copy_go_on(origin);
+		snap_worker_at_origin(origin);
+		over = snap_turns_over(&origin->turns, seen);
+		cond_resched();
+	}
+	if (!over)
+		queue_work(origin->wq, work);
 	memalloc_noio_restore(noio);
 }
 
@@ -424,6 +445,7 @@ struct snap_origin *snap_origin_create(struct block_device *bdev)
 	spin_lock_init(&origin->deferred_lock);
 	bio_list_init(&origin->deferred);
 	bio_list_init(&origin->released);
+	init_llist_head(&origin->workers_due);
 	INIT_WORK(&origin->work, origin_work);
 
 	origin->wq = alloc_workqueue("snap_origin_%pg",

@@ -14,6 +14,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include "pages.h"
+#include "turns.h"
 #include "space.h"
 
 struct snap_head;
@@ -67,6 +68,8 @@ struct snap_origin {
 	struct bio_list deferred; /* until something settles */
 	struct bio_list released; /* for the work to continue */
 	struct list_head stopping; /* struct snap_head: being suspended */
+	struct llist_head workers_due; /* of snapshots, by ->due */
+	struct snap_turns turns;
 	struct workqueue_struct *wq;
 	struct work_struct work;
 };

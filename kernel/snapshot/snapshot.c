@@ -272,6 +272,8 @@ void snapshot_rest(struct snapshot *snap)
 	wait_event(snap->idle, idle(snap));
 	/* The last callback may still be about to kick the worker. */
 	synchronize_rcu();
+	/* Whoever is the worker, in this order: the first may leave it to the second. */
+	flush_work(&snap->origin->work);
 	flush_work(&snap->work);
 }
 

@@ -7,6 +7,7 @@
 #define SNAP_SNAPSHOT_H
 
 #include <linux/device-mapper.h>
+#include <linux/llist.h>
 #include <linux/mempool.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -18,6 +19,7 @@
 #include "snap_compat.h"
 #include "snap_index.h"
 #include "space.h"
+#include "turns.h"
 #include "store.h"
 #include "tracked.h"
 
@@ -96,9 +98,13 @@ struct snapshot {
 	atomic_t nr_copied;
 	bool large_copied; /* one of these is large: a commit is due */
 
-	/* The worker's own. */
+	/* Who is the worker: see worker.c. */
+	struct snap_turns turns;
+	struct llist_node due; /* origin->workers_due */
 	struct workqueue_struct *wq;
 	struct work_struct work;
+
+	/* The worker's own. */
 	struct list_head draining;
 	struct snap_batch batch;
 	bool committing;    /* the batch, until the store says that it is over */
@@ -195,6 +201,8 @@ static inline enum snap_health snap_health_of(const struct snapshot *snap)
 /* worker.c */
 void snap_worker_init(struct snapshot *snap);
 void snap_worker_kick(struct snapshot *snap);
+/* For the origin's work: is the worker of those that are due. May sleep. */
+void snap_worker_at_origin(struct snap_origin *origin);
 
 /*
  * The data of @p is on the COW device, or failed to get there. Any context.
@@ -206,7 +214,7 @@ void snap_pending_copied(struct snap_pending *p, blk_status_t status);
  * snapshot there for the second.
  */
 void snap_pending_mark_copied(struct snap_pending *p, blk_status_t status);
-void snap_worker_kick_if_due(struct snapshot *snap);
+void snap_worker_kick_if_due(struct snapshot *snap, bool at_origin);
 
 /* snapshot_target.c */
 

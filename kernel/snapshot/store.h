@@ -81,6 +81,8 @@ struct snap_store_type {
 	int (*commit)(struct snap_store *store, const struct snap_run *runs,
 		      u32 nr, snap_store_done_fn done, void *context);
 	int (*commit_go_on)(struct snap_store *store);
+	/* Might the next of these calls sleep for I/O? NULL: they never do. Locking as commit(). */
+	bool (*commit_may_sleep)(const struct snap_store *store);
 
 	/*
 	 * Merging, for persistent stores. The last entries of the store, at most

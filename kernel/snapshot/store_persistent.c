@@ -504,6 +504,28 @@ static int persistent_commit(struct snap_store *store,
 	return commit_step(ps);
 }
 
+/*
+ * The next step appends to the window, or to the one behind it. The last window of an
+ * area may fill it, and then the next area has to be zero.
+ */
+static bool persistent_commit_may_sleep(const struct snap_store *store)
+{
+	const struct persistent_store *ps =
+		container_of(store, struct persistent_store, store);
+	u64 zeroed = ps->commit.zeroing ?: ps->zeroed_area;
+	u32 end = ps->window_first + ps->window_entries;
+	u64 area = ps->area;
+
+	if (ps->used == end && end == ps->geo.entries_per_area) {
+		area++;
+		end = ps->window_entries;
+	} else if (ps->used == end) {
+		end += ps->window_entries;
+	}
+	return ps->stale ||
+	       (end == ps->geo.entries_per_area && zeroed != area + 1);
+}
+
 static int persistent_commit_go_on(struct snap_store *store)
 {
 	struct persistent_store *ps = to_persistent(store);
@@ -511,6 +533,7 @@ static int persistent_commit_go_on(struct snap_store *store)
 
 	if (ps->commit.zeroing && !snap_meta_result(&ps->zero_io))
 		ps->zeroed_area = ps->commit.zeroing;
+	ps->commit.zeroing = 0;
 	r = snap_meta_result(&ps->io);
 	if (r)
 		return r;
@@ -646,6 +669,7 @@ const struct snap_store_type snap_store_persistent = {
 	.has_room = persistent_has_room,
 	.commit = persistent_commit,
 	.commit_go_on = persistent_commit_go_on,
+	.commit_may_sleep = persistent_commit_may_sleep,
 	.merge_peek = persistent_merge_peek,
 	.merge_forget = persistent_merge_forget,
 	.merge_end = persistent_merge_end,

@@ -3,6 +3,10 @@
  * The worker of a snapshot: the only writer of its metadata and of its index.
  * Commits the runs that were copied, in the order of their allocation, finishes
  * those that no read stands in the way of, and puts an invalidation on disk.
+ *
+ * It is a role, taken by one thread at a time: by the origin's work where copies of
+ * scattered chunks are to be committed, since that is awake and waking another takes
+ * longer than the commit; else, and whatever sleeps for I/O, by the snapshot's own work.
  */
 #include <linux/ktime.h>
 #include <linux/rculist.h>
@@ -12,9 +16,22 @@
 #include "origin.h"
 #include "snapshot.h"
 
+/* So many turns the origin's work takes; it has other things to do. */
+#define TURNS_AT_ORIGIN 8
+
 void snap_worker_kick(struct snapshot *snap)
 {
-	queue_work(snap->wq, &snap->work);
+	if (snap_turns_raise(&snap->turns))
+		queue_work(snap->wq, &snap->work);
+}
+
+/* Any context. */
+static void kick_at_origin(struct snapshot *snap)
+{
+	if (!snap_turns_raise(&snap->turns))
+		return;
+	llist_add(&snap->due, &snap->origin->workers_due);
+	snap_origin_kick(snap->origin);
 }
 
 /*
@@ -43,11 +60,15 @@ void snap_pending_mark_copied(struct snap_pending *p, blk_status_t status)
 	atomic_dec(&snap->nr_copying);
 }
 
-void snap_worker_kick_if_due(struct snapshot *snap)
+void snap_worker_kick_if_due(struct snapshot *snap, bool at_origin)
 {
 	/* Of two who mark at once, one at least sees what both marked. */
 	smp_mb();
-	if (commit_is_due(snap))
+	if (!commit_is_due(snap))
+		return;
+	if (at_origin)
+		kick_at_origin(snap);
+	else
 		snap_worker_kick(snap);
 }
 
@@ -61,7 +82,7 @@ void snap_pending_copied(struct snap_pending *p, blk_status_t status)
 	 */
 	rcu_read_lock();
 	snap_pending_mark_copied(p, status);
-	snap_worker_kick_if_due(snap);
+	snap_worker_kick_if_due(snap, false);
 	rcu_read_unlock();
 }
 
@@ -367,23 +388,76 @@ static void route_deferred(struct snapshot *snap)
 	}
 }
 
+/* All of it in each round: under load the fifo is never empty for long. */
+static bool look_around(struct snapshot *snap)
+{
+	bool more = commit(snap);
+
+	look_at_draining(snap);
+	route_deferred(snap);
+	cond_resched();
+	return more;
+}
+
 static void worker(struct work_struct *work)
 {
 	struct snapshot *snap = container_of(work, struct snapshot, work);
 	unsigned int noio = memalloc_noio_save();
 	bool more;
+	int seen;
 
-	/* All of it in each round: under load the fifo is never empty for long. */
 	do {
-		snap_copy_write_large(snap->origin);
-		more = commit(snap);
-		look_at_draining(snap);
-		if (!snap->committing)
-			invalidate(snap);
-		route_deferred(snap);
-		cond_resched();
-	} while (more);
+		seen = snap_turns_seen(&snap->turns);
+		do {
+			snap_copy_write_large(snap->origin);
+			more = look_around(snap);
+			if (!snap->committing)
+				invalidate(snap);
+		} while (more);
+	} while (!snap_turns_over(&snap->turns, seen));
 	memalloc_noio_restore(noio);
+}
+
+/*
+ * May the next round sleep for I/O? That is not for the origin's work: the I/O may be on
+ * a device that lies on a snapshot of this origin, and need a copy.
+ */
+static bool may_sleep_for_io(const struct snapshot *snap)
+{
+	const struct snap_store_type *type = snap->store->type;
+
+	return snap_health_of(snap) == SNAP_INVALIDATING ||
+	       snap_copy_has_large(snap->origin) ||
+	       (type->commit_may_sleep && type->commit_may_sleep(snap->store));
+}
+
+/* False: the rest is for the snapshot's own work. */
+static bool take_turns_at_origin(struct snapshot *snap)
+{
+	int i, seen = snap_turns_seen(&snap->turns);
+
+	for (i = 0; i < TURNS_AT_ORIGIN; i++) {
+		if (may_sleep_for_io(snap))
+			return false;
+		if (look_around(snap))
+			continue;
+		if (snap_turns_over(&snap->turns, seen))
+			return true;
+		seen = snap_turns_seen(&snap->turns);
+	}
+	return false;
+}
+
+void snap_worker_at_origin(struct snap_origin *origin)
+{
+	struct llist_node *due = llist_reverse_order(
+		llist_del_all(&origin->workers_due));
+	struct snapshot *snap, *next;
+
+	llist_for_each_entry_safe(snap, next, due, due) {
+		if (!take_turns_at_origin(snap))
+			queue_work(snap->wq, &snap->work);
+	}
 }
 
 void snap_worker_init(struct snapshot *snap)
