@@ -7,6 +7,10 @@
  * as a group, by one request for each device; those that follow each other on the
  * origin too are read as one.
  *
+ * What a group writes to one COW device is a part. Only the read is shared: each part is
+ * done by itself, since the COW device of one may lie on the snapshot of another, and
+ * its write then waits for a commit of that one.
+ *
  * A group goes through pages that the origin keeps: to allocate them for each job,
  * and clear them as kernels do by default, takes longer than the copy where the
  * devices are fast. kcopyd does what is larger than they are, what comes while they
@@ -92,44 +96,42 @@ static sector_t weight(const struct snap_pending *p)
 	return snap_chunk_to_sector(p->snap, p->run.nr_chunks);
 }
 
-static sector_t job_weight(const struct snap_pending *first)
+static sector_t group_weight(const struct snap_pending *leader)
 {
-	const struct snap_pending *p;
-	sector_t sum = 0;
-
-	for (p = first; p; p = p->next_in_job)
-		sum += weight(p);
-	return sum;
-}
-
-/* The sectors of each destination. */
-static sector_t group_sectors(const struct snap_pending *leader)
-{
-	const struct snap_pending *first;
+	const struct snap_pending *first, *p;
 	sector_t sum = 0;
 
 	for (first = leader; first; first = first->next_job)
-		sum += first->copy_sectors;
+		for (p = first; p; p = p->next_in_job)
+			sum += weight(p);
+	return sum;
+}
+
+/* The sectors of a part, which are those of its group. */
+static sector_t part_sectors(const struct snap_pending *part)
+{
+	sector_t sum = 0;
+
+	for (; part; part = part->next_job)
+		sum += part->copy_sectors;
 	return sum;
 }
 
 /* So that they are written, and their pages free again, one after the other. */
 static bool small(const struct snap_pending *leader)
 {
-	return group_sectors(leader) < SNAP_COPY_LARGE_SECTORS;
+	return part_sectors(leader) < SNAP_COPY_LARGE_SECTORS;
 }
 
-/* The copies of a group are no longer under way. Any context. */
-static void leave(const struct snap_pending *leader)
+/*
+ * Copies of that weight are no longer under way. Any context; before the last of them is
+ * marked, since after that the origin may be gone.
+ */
+static void leave(struct snap_origin *origin, sector_t sum)
 {
-	struct snap_origin *origin = leader->snap->origin;
-	const struct snap_pending *first;
-	sector_t sum = 0;
 	unsigned long flags;
 	bool more;
 
-	for (first = leader; first; first = first->next_job)
-		sum += job_weight(first);
 	spin_lock_irqsave(&origin->copy_lock, flags);
 	origin->copying_sectors -= sum;
 	if (!origin->copying_sectors) {
@@ -143,51 +145,41 @@ static void leave(const struct snap_pending *leader)
 }
 
 /* Any context. Only marks: nothing here may wait. */
-static void group_done(struct snap_pending *leader, bool read_failed,
-		       unsigned long write_err)
+static void part_done(struct snap_pending *part, bool failed)
 {
-	struct snapshot *snaps[SNAP_COPY_MAX_DESTINATIONS];
-	struct snap_pending *first = leader, *p;
-	bool at_origin = small(leader);
-	unsigned int nr = 0, i;
+	struct snapshot *snap = part->snap;
+	bool at_origin = small(part);
+	struct snap_pending *next;
 
-	/* Before the first is marked: after the last the origin may be gone. */
-	leave(leader);
-	for (p = leader; p; p = p->next_in_job)
-		snaps[nr++] = p->snap;
-
-	/* Holds up snapshot_destroy() until the kicks are done. */
+	/* Holds up snapshot_destroy() until the kick is done. */
 	rcu_read_lock();
-	while (first) {
-		struct snap_pending *next_job = first->next_job;
-
-		for (p = first, i = 0; p; i++) {
-			struct snap_pending *next = p->next_in_job;
-			bool failed = read_failed || (write_err & BIT(i));
-
-			snap_pending_mark_copied(p, failed ? BLK_STS_IOERR :
-							     BLK_STS_OK);
-			p = next;
-		}
-		first = next_job;
+	for (; part; part = next) {
+		next = part->next_job;
+		snap_pending_mark_copied(part,
+					 failed ? BLK_STS_IOERR : BLK_STS_OK);
 	}
-	for (i = 0; i < nr; i++)
-		snap_worker_kick_if_due(snaps[i], at_origin);
+	snap_worker_kick_if_due(snap, at_origin);
 	rcu_read_unlock();
+}
+
+/* Any context. */
+static void group_failed(struct snap_pending *leader)
+{
+	struct snap_pending *part, *next;
+
+	leave(leader->snap->origin, group_weight(leader));
+	for (part = leader; part; part = next) {
+		next = part->next_in_job;
+		part_done(part, true);
+	}
 }
 
 static void kcopyd_done(int read_err, unsigned long write_err, void *context)
 {
-	group_done(context, read_err, write_err);
-}
+	struct snap_pending *p = context;
 
-/* True when the two can be destinations of one job. */
-static bool same_source(const struct snap_origin *origin,
-			const struct snap_pending *a,
-			const struct snap_pending *b)
-{
-	return source_sector(a) == source_sector(b) &&
-	       source_count(origin, a) == source_count(origin, b);
+	leave(p->snap->origin, weight(p));
+	part_done(p, read_err || write_err);
 }
 
 static sector_t target_sector(const struct snap_pending *p)
@@ -200,24 +192,17 @@ static struct dm_io_region source_region(const struct snap_pending *leader)
 	return (struct dm_io_region){
 		.bdev = leader->snap->origin->bdev,
 		.sector = source_sector(leader),
-		.count = group_sectors(leader),
+		.count = part_sectors(leader),
 	};
 }
 
-/* Returns how many. */
-static unsigned int destinations(const struct snap_pending *leader,
-				 struct dm_io_region *to)
+static struct dm_io_region target_region(const struct snap_pending *part)
 {
-	sector_t count = group_sectors(leader);
-	const struct snap_pending *p;
-	unsigned int nr = 0;
-
-	for (p = leader; p; p = p->next_in_job, nr++) {
-		to[nr].bdev = snap_cow_bdev(p->snap);
-		to[nr].sector = target_sector(p);
-		to[nr].count = count;
-	}
-	return nr;
+	return (struct dm_io_region){
+		.bdev = snap_cow_bdev(part->snap),
+		.sector = target_sector(part),
+		.count = part_sectors(part),
+	};
 }
 
 /* True when job @b can be written by the requests that write job @a. */
@@ -246,53 +231,87 @@ static bool source_follows(const struct snap_pending *a,
 /* Any context. */
 static void write_done(unsigned long error, void *context)
 {
-	struct snap_pending *leader = context;
+	struct snap_pending *part = context;
+	struct snap_origin *origin = part->snap->origin;
+	struct page_list *pages = part->pages;
+	struct snap_page *page = snap_page(pages);
+	sector_t sum = page->weight;
 
-	snap_pages_give(&leader->snap->origin->pages, leader->pages);
-	group_done(leader, false, error);
+	if (atomic_dec_and_test(&page->nr_parts)) {
+		snap_pages_give(&origin->pages, pages);
+		leave(origin, sum);
+	}
+	part_done(part, error);
+}
+
+static void start_io(struct snap_pending *p, blk_opf_t opf,
+		     struct dm_io_region where, io_notify_fn done)
+{
+	struct dm_io_request request = {
+		.bi_opf = opf,
+		.mem.type = DM_IO_PAGE_LIST,
+		.mem.ptr.pl = p->pages,
+		.notify.fn = done,
+		.notify.context = p,
+		.client = p->snap->origin->io,
+	};
+
+	/* Only a request without a notification can fail here. */
+	dm_io(&request, 1, &where, NULL, IOPRIO_DEFAULT);
+}
+
+static void write_part(struct snap_pending *part)
+{
+	start_io(part, REQ_OP_WRITE, target_region(part), write_done);
+}
+
+/* From now on the parts of a group are done one by one. */
+static void part_ways(struct snap_pending *leader)
+{
+	struct snap_page *page = snap_page(leader->pages);
+	struct snap_pending *part;
+	int nr = 0;
+
+	page->weight = group_weight(leader);
+	for (part = leader; part; part = part->next_in_job, nr++)
+		part->pages = leader->pages;
+	atomic_set(&page->nr_parts, nr);
 }
 
 /* Any context. */
 static void read_done(unsigned long error, void *context)
 {
-	struct snap_pending *leader = context;
+	struct snap_pending *leader = context, *part, *next;
 	struct snap_origin *origin = leader->snap->origin;
 	unsigned long flags;
 
 	if (error) {
 		snap_pages_give(&origin->pages, leader->pages);
-		group_done(leader, true, 0);
+		group_failed(leader);
 		return;
 	}
-	/* Within the lock: once another has taken the run, the origin may be gone. */
+	/* Within the lock: once another has taken the runs, the origin may be gone. */
 	spin_lock_irqsave(&origin->copy_lock, flags);
 	if (small(leader)) {
 		list_add_tail(&leader->start, &origin->copies_read);
 		snap_origin_kick(origin);
 	} else {
-		list_add_tail(&leader->start, &origin->copies_read_large);
-		snap_worker_kick(leader->snap);
-		queue_delayed_work(origin->wq, &origin->copy_late_work,
-				   COPY_LATE);
+		part_ways(leader);
+		for (part = leader; part; part = next) {
+			next = part->next_in_job;
+			list_add_tail(&part->start, &origin->parts_read);
+			snap_worker_kick(part->snap);
+		}
 	}
+	queue_delayed_work(origin->wq, &origin->copy_late_work, COPY_LATE);
 	spin_unlock_irqrestore(&origin->copy_lock, flags);
 }
 
-static void start_io(struct snap_pending *leader, blk_opf_t opf,
-		    struct dm_io_region *where, unsigned int nr,
-		    io_notify_fn done)
+/* @job is to be read, or written, with the jobs of a group whose last one is @last. */
+static void join(struct snap_pending *last, struct snap_pending *job)
 {
-	struct dm_io_request request = {
-		.bi_opf = opf,
-		.mem.type = DM_IO_PAGE_LIST,
-		.mem.ptr.pl = leader->pages,
-		.notify.fn = done,
-		.notify.context = leader,
-		.client = leader->snap->origin->io,
-	};
-
-	/* Only a request without a notification can fail here. */
-	dm_io(&request, nr, where, NULL, IOPRIO_DEFAULT);
+	for (; last && job; last = last->next_in_job, job = job->next_in_job)
+		last->next_job = job;
 }
 
 static struct snap_pending *last_job(struct snap_pending *leader)
@@ -323,8 +342,6 @@ static int by_target(void *priv, const struct list_head *a,
 /* Writes groups that have been read; joins those that follow each other. */
 static void write_groups(struct list_head *groups)
 {
-	struct dm_io_region to[SNAP_COPY_MAX_DESTINATIONS];
-
 	if (!list_is_singular(groups))
 		list_sort(NULL, groups, by_target);
 	while (!list_empty(groups)) {
@@ -332,7 +349,6 @@ static void write_groups(struct list_head *groups)
 			groups, struct snap_pending, start);
 		struct snap_pending *last = last_job(leader), *next;
 		struct page_list *page = last_page(leader->pages);
-		unsigned int nr;
 
 		list_del(&leader->start);
 		while ((next = list_first_entry_or_null(
@@ -341,25 +357,45 @@ static void write_groups(struct list_head *groups)
 			list_del(&next->start);
 			page->next = next->pages;
 			page = last_page(next->pages);
-			last->next_job = next;
+			join(last, next);
 			last = last_job(next);
 		}
-		nr = destinations(leader, to);
-		start_io(leader, REQ_OP_WRITE, to, nr, write_done);
+		part_ways(leader);
+		for (; leader; leader = next) {
+			next = leader->next_in_job;
+			write_part(leader);
+		}
 	}
 }
 
-static void write_what_was_read(struct snap_origin *origin,
-				struct list_head *read)
+static void write_small(struct snap_origin *origin)
 {
 	unsigned long flags;
 	LIST_HEAD(groups);
 
 	spin_lock_irqsave(&origin->copy_lock, flags);
-	list_splice_init(read, &groups);
+	list_splice_init(&origin->copies_read, &groups);
 	spin_unlock_irqrestore(&origin->copy_lock, flags);
 	if (!list_empty(&groups))
 		write_groups(&groups);
+}
+
+/* The large parts of @snap, or, NULL, of all. */
+static void write_large(struct snap_origin *origin, const struct snapshot *snap)
+{
+	struct snap_pending *part, *next;
+	unsigned long flags;
+	LIST_HEAD(parts);
+
+	spin_lock_irqsave(&origin->copy_lock, flags);
+	list_for_each_entry_safe(part, next, &origin->parts_read, start)
+		if (!snap || part->snap == snap)
+			list_move_tail(&part->start, &parts);
+	spin_unlock_irqrestore(&origin->copy_lock, flags);
+	list_for_each_entry_safe(part, next, &parts, start) {
+		list_del(&part->start);
+		write_part(part);
+	}
 }
 
 struct page_list *snap_copy_take_pages(struct snap_origin *origin,
@@ -375,41 +411,40 @@ struct page_list *snap_copy_take_pages(struct snap_origin *origin,
 /* Copies a group through the origin's pages. False: it is kcopyd's turn. */
 static bool copy_through_pages(struct snap_pending *leader)
 {
-	struct snap_origin *origin = leader->snap->origin;
 	struct dm_io_region from = source_region(leader);
 
-	leader->pages = snap_copy_take_pages(origin, from.count);
+	leader->pages = snap_copy_take_pages(leader->snap->origin, from.count);
 	if (!leader->pages)
 		return false;
-	start_io(leader, REQ_OP_READ, &from, 1, read_done);
+	start_io(leader, REQ_OP_READ, from, read_done);
 	return true;
 }
 
-static void copy_by_kcopyd(struct snap_pending *first)
+/* Each run by itself: kcopyd tells of all its destinations at once. */
+static void copy_by_kcopyd(struct snap_pending *p)
 {
-	struct dm_io_region to[SNAP_COPY_MAX_DESTINATIONS];
-	struct dm_io_region from = source_region(first);
-	unsigned int nr = destinations(first, to);
+	struct dm_io_region from, to;
 
-	/*
-	 * Ignoring errors makes kcopyd go on after the first one: with several
-	 * destinations the healthy ones must get all of the run.
-	 */
-	dm_kcopyd_copy(first->snap->origin->kcopyd, &from, nr, to,
-		       nr > 1 ? BIT(DM_KCOPYD_IGNORE_ERROR) : 0, kcopyd_done,
-		       first);
+	p->next_job = NULL;
+	p->shared = false;
+	from = source_region(p);
+	to = target_region(p);
+	dm_kcopyd_copy(p->snap->origin->kcopyd, &from, 1, &to, 0, kcopyd_done,
+		       p);
 }
 
 static void start_group(struct snap_pending *leader)
 {
-	struct snap_pending *next;
+	struct snap_pending *p, *next, *next_job;
 
 	if (copy_through_pages(leader))
 		return;
-	for (; leader; leader = next) {
-		next = leader->next_job;
-		leader->next_job = NULL;
-		copy_by_kcopyd(leader);
+	for (; leader; leader = next_job) {
+		next_job = leader->next_job;
+		for (p = leader; p; p = next) {
+			next = p->next_in_job;
+			copy_by_kcopyd(p);
+		}
 	}
 }
 
@@ -420,24 +455,43 @@ static struct snap_pending *take_job(struct snap_origin *origin,
 	struct snap_pending *first = list_first_entry(
 		runs, struct snap_pending, start);
 	struct snap_pending *p = first;
-	unsigned int nr = 1;
 
 	list_del(&first->start);
-	while (nr < SNAP_COPY_MAX_DESTINATIONS && !list_empty(runs)) {
+	first->copy_sectors = source_count(origin, first);
+	while (!list_empty(runs)) {
 		struct snap_pending *next = list_first_entry(
 			runs, struct snap_pending, start);
 
-		if (!same_source(origin, first, next))
+		/* The origin may grow meanwhile. */
+		next->copy_sectors = source_count(origin, next);
+		if (source_sector(next) != source_sector(first) ||
+		    next->copy_sectors != first->copy_sectors)
 			break;
 		list_del(&next->start);
 		next->shared = true;
 		p->next_in_job = next;
 		p = next;
-		nr++;
 	}
-	first->shared = nr > 1;
-	first->copy_sectors = source_count(origin, first);
+	first->shared = first->next_in_job;
 	return first;
+}
+
+/* Did the origin shrink, so that a part of what a run preserves is gone? */
+static bool is_cut_short(const struct snap_pending *p)
+{
+	sector_t end = min(source_sector(p) + weight(p), p->snap->sectors);
+
+	return source_sector(p) + p->copy_sectors < end;
+}
+
+static bool job_is_cut_short(const struct snap_pending *first)
+{
+	const struct snap_pending *p;
+
+	for (p = first; p; p = p->next_in_job)
+		if (is_cut_short(p))
+			return true;
+	return false;
 }
 
 /*
@@ -462,7 +516,7 @@ static void take_turn(struct snap_origin *origin, bool late,
 		/* At least one job, whatever its size, when it is late. */
 		if (origin->copying_sectors &&
 		    origin->copying_sectors + weight(p) > most &&
-		    !(last ? same_source(origin, last, p) : late))
+		    !(last ? source_sector(last) == source_sector(p) : late))
 			break;
 		origin->copying_sectors += weight(p);
 		list_move_tail(&p->start, runs);
@@ -484,14 +538,13 @@ static void start_queued(struct snap_origin *origin, bool late)
 	while (!list_empty(&runs)) {
 		struct snap_pending *job = take_job(origin, &runs);
 
-		if (!job->copy_sectors) {
-			/* The origin shrank below it. */
-			group_done(job, true, 0);
+		if (!job->copy_sectors || job_is_cut_short(job)) {
+			group_failed(job);
 			continue;
 		}
 		if (leader && small(leader) && source_follows(last, job) &&
 		    targets_follow(last, job)) {
-			last->next_job = job;
+			join(last, job);
 		} else {
 			if (leader)
 				start_group(leader);
@@ -507,23 +560,18 @@ static void start_queued(struct snap_origin *origin, bool late)
 void snap_copy_go_on(struct snap_origin *origin)
 {
 	start_queued(origin, false);
-	write_what_was_read(origin, &origin->copies_read);
+	write_small(origin);
 }
 
 bool snap_copy_has_large(const struct snap_origin *origin)
 {
-	return !list_empty_careful(&origin->copies_read_large);
+	return !list_empty_careful(&origin->parts_read);
 }
 
-void snap_copy_write_large(struct snap_origin *origin)
+void snap_copy_write_large(struct snapshot *snap)
 {
-	unsigned int noio;
-
-	if (!snap_copy_has_large(origin))
-		return;
-	noio = memalloc_noio_save();
-	write_what_was_read(origin, &origin->copies_read_large);
-	memalloc_noio_restore(noio);
+	if (snap_copy_has_large(snap->origin))
+		write_large(snap->origin, snap);
 }
 
 static void copy_late_work(struct work_struct *work)
@@ -531,8 +579,12 @@ static void copy_late_work(struct work_struct *work)
 	struct snap_origin *origin = container_of(
 		to_delayed_work(work), struct snap_origin, copy_late_work);
 
+	unsigned int noio = memalloc_noio_save();
+
 	start_queued(origin, true);
-	snap_copy_write_large(origin);
+	write_small(origin);
+	write_large(origin, NULL);
+	memalloc_noio_restore(noio);
 }
 
 bool snap_copy_is_crowded(const struct snap_origin *origin)
@@ -555,7 +607,7 @@ int snap_copy_init(struct snap_origin *origin)
 	spin_lock_init(&origin->copy_lock);
 	INIT_LIST_HEAD(&origin->copies);
 	INIT_LIST_HEAD(&origin->copies_read);
-	INIT_LIST_HEAD(&origin->copies_read_large);
+	INIT_LIST_HEAD(&origin->parts_read);
 	INIT_DELAYED_WORK(&origin->copy_late_work, copy_late_work);
 	return 0;
 }

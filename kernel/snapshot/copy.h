@@ -10,9 +10,6 @@
 struct snap_origin;
 struct snapshot;
 
-/* What one job takes; kcopyd's limit. */
-#define SNAP_COPY_MAX_DESTINATIONS DM_KCOPYD_MAX_REGIONS
-
 /*
  * From this size on moving the data takes longer than what is done about it: such a
  * copy is written by the worker of a snapshot, and committed without waiting for others.
@@ -49,9 +46,10 @@ struct page_list *snap_copy_take_pages(struct snap_origin *origin,
 /* Several copies are under way, or were lately. */
 bool snap_copy_is_crowded(const struct snap_origin *origin);
 
-/* For the workers of snapshots: writes what was read and is large. Sleeps likewise. */
+/* Was something read that is large and waits for the worker of a snapshot? */
 bool snap_copy_has_large(const struct snap_origin *origin);
-void snap_copy_write_large(struct snap_origin *origin);
+/* For the worker of @snap: writes that. May sleep for the pools of dm-io. */
+void snap_copy_write_large(struct snapshot *snap);
 
 /*
  * For the origin's work: starts the copies whose turn it is, and writes what was read.

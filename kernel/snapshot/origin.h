@@ -50,7 +50,7 @@ struct snap_origin {
 	struct dm_io_client *io;
 	struct snap_pages pages;
 	struct list_head copies_read; /* of leaders of groups, by ->start */
-	struct list_head copies_read_large;
+	struct list_head parts_read; /* large ones, by ->start */
 	struct delayed_work copy_late_work;
 
 	/* Runs of all its snapshots that are under way. */

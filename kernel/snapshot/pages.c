@@ -19,16 +19,16 @@ void snap_pages_fill(struct snap_pages *pages, unsigned int nr)
 	if (atomic_read(&pages->filled) || atomic_xchg(&pages->filled, 1))
 		return;
 	while (nr--) {
-		struct page_list *one = kmalloc(sizeof(*one), gfp);
+		struct snap_page *one = kmalloc(sizeof(*one), gfp);
 
 		if (one)
-			one->page = alloc_page(gfp);
-		if (!one || !one->page) {
+			one->list.page = alloc_page(gfp);
+		if (!one || !one->list.page) {
 			kfree(one);
 			return;
 		}
-		one->next = NULL;
-		snap_pages_give(pages, one);
+		one->list.next = NULL;
+		snap_pages_give(pages, &one->list);
 	}
 }
 
@@ -39,7 +39,7 @@ void snap_pages_exit(struct snap_pages *pages)
 
 		pages->free = one->next;
 		__free_page(one->page);
-		kfree(one);
+		kfree(snap_page(one));
 	}
 }
 

@@ -17,6 +17,18 @@ struct snap_pages {
 	atomic_t filled; /* or being filled */
 };
 
+/* A list that was taken belongs to whoever took it, and so do these of its first page. */
+struct snap_page {
+	struct page_list list;
+	atomic_t nr_parts; /* that are being written from the list */
+	sector_t weight;   /* of them together */
+};
+
+static inline struct snap_page *snap_page(struct page_list *list)
+{
+	return container_of(list, struct snap_page, list);
+}
+
 void snap_pages_init(struct snap_pages *pages);
 /*
  * Fills the set; does nothing the second time. Sleeps, but not for I/O. Short of

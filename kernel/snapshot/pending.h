@@ -31,11 +31,11 @@ struct snap_pending {
 	struct snap_pending *next_in_job;
 
 	/*
-	 * Of the first run of a job. The jobs of a group are chained; the pages of the
-	 * first are those of all, when it goes through the origin's.
+	 * In the next job of the group, the run of the same snapshot: the chain is a part.
+	 * The pages of the first in the chain are those of all.
 	 */
-	sector_t copy_sectors;
 	struct snap_pending *next_job;
+	sector_t copy_sectors;
 	struct page_list *pages;
 
 	/*

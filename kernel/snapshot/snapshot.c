@@ -272,8 +272,14 @@ void snapshot_rest(struct snapshot *snap)
 	wait_event(snap->idle, idle(snap));
 	/* The last callback may still be about to kick the worker. */
 	synchronize_rcu();
-	/* Whoever is the worker, in this order: the first may leave it to the second. */
-	flush_work(&snap->origin->work);
+	/*
+	 * Somebody who is the worker still does it in one of these. Not by one flush: a
+	 * work that queues itself again is over before that.
+	 */
+	while (snap_turns_raised(&snap->turns)) {
+		flush_work(&snap->origin->work);
+		flush_work(&snap->work);
+	}
 	flush_work(&snap->work);
 }
 

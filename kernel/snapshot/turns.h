@@ -32,6 +32,12 @@ static inline int snap_turns_seen(struct snap_turns *turns)
 	return atomic_read_acquire(&turns->raised);
 }
 
+/* False: nobody has them, and all that whoever had them did is visible. */
+static inline bool snap_turns_raised(struct snap_turns *turns)
+{
+	return atomic_read_acquire(&turns->raised);
+}
+
 /* False: more came after @seen, and the turns are still the caller's. */
 static inline bool snap_turns_over(struct snap_turns *turns, int seen)
 {

@@ -409,7 +409,7 @@ static void worker(struct work_struct *work)
 	do {
 		seen = snap_turns_seen(&snap->turns);
 		do {
-			snap_copy_write_large(snap->origin);
+			snap_copy_write_large(snap);
 			more = look_around(snap);
 			if (!snap->committing)
 				invalidate(snap);

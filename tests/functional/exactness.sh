@@ -394,6 +394,26 @@ test_snapshot_of_a_cow_device_is_exact() {
 	store_check /dev/test/cow 16384
 }
 
+# The COW device of one snapshot is another snapshot of the same origin, so that the copy of
+# one has to wait for a commit of the other, also where both read the same chunks.
+test_cow_device_on_another_snapshot_of_the_origin_is_exact() {
+	local size before
+	make_origin 8
+	for size in 4k 64k 1M; do
+		make_snap lower P 32 16
+		cow_clear /dev/mapper/lower
+		snap_create upper /dev/test/origin /dev/mapper/lower P 32
+		before=$(head -c 4M /dev/mapper/upper | sha256sum)
+		timeout 60 fio --name=change --filename=/dev/mapper/origin --size=4M --rw=randwrite \
+			--bs="$size" --direct=1 --ioengine=libaio --iodepth=8 --minimal
+		blockdev --flushbufs /dev/mapper/upper
+		check_eq "$(head -c 4M /dev/mapper/upper | sha256sum)" "$before" "after writes of $size"
+		check_match "$(dm_status upper)" '^[0-9]+/' "status after writes of $size"
+		dm_remove upper lower
+		dev_remove lower-cow
+	done
+}
+
 test_origin_and_cow_on_one_disk_are_exact() {
 	dev disk 32
 	dm_linear base /dev/test/disk 0 16384
