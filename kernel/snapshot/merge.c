@@ -240,23 +240,37 @@ static bool quiet_run(struct snap_merge *merge, u32 i)
 	return snap_tracked_clear_of(tracked, first, nr);
 }
 
-/* False: asked to stop; nothing has been changed. */
-static bool prepare(struct snap_merge *merge)
+/*
+ * Waits until the other snapshots have what the batch is about to overwrite. That may
+ * take long, so the batch is not published yet: the user's writes need not wait for it.
+ * It stays preserved, since this device is the one that writes the origin. False: asked
+ * to stop; nothing has been changed.
+ */
+static bool preserve(struct snap_merge *merge, u32 nr_runs)
 {
-	struct snap_tracked *tracked = &merge->snap->tracked;
 	bool ready = true;
 	u32 i;
 
-	for (i = 0; i < merge->nr_runs; i++) {
+	for (i = 0; i < nr_runs; i++) {
 		snap_origin_start_missing(merge->snap->origin,
 					  run_sector(merge, i),
 					  run_sectors(merge, i));
 		cond_resched();
 	}
-	for (i = 0; ready && i < merge->nr_runs; i++) {
+	for (i = 0; ready && i < nr_runs; i++) {
 		ready = preserve_run(merge, i);
 		cond_resched();
 	}
+	return ready;
+}
+
+/* Waits until no write of the user's is under way into the batch. As preserve(). */
+static bool quiet(struct snap_merge *merge)
+{
+	struct snap_tracked *tracked = &merge->snap->tracked;
+	bool ready = true;
+	u32 i;
+
 	snap_tracked_wait_begin(tracked);
 	for (i = 0; ready && i < merge->nr_runs; i++)
 		ready = quiet_run(merge, i);
@@ -290,14 +304,25 @@ static void wait_for_copies(struct snap_merge *merge, int nr)
 	wait_event(merge->copied, atomic_read(&merge->nr_copies) <= nr);
 }
 
-/* Where run @i goes; false: the origin ends before it. */
-static bool destination(const struct snap_merge *merge, u32 i,
+/*
+ * Where run @i goes; false: nowhere. A run of which the origin has no place any more,
+ * since it shrank or is gone, must not be forgotten.
+ */
+static bool destination(struct snap_merge *merge, u32 i,
 			struct dm_io_region *to)
 {
-	to->bdev = merge->snap->origin_dev->bdev;
+	struct snapshot *snap = merge->snap;
+	sector_t end = min(run_sector(merge, i) + run_sectors(merge, i),
+			   snap->sectors);
+
+	to->bdev = snap->origin_dev->bdev;
 	to->sector = run_sector(merge, i);
-	to->count = snap_clip_run(merge->snap, bdev_nr_sectors(to->bdev),
-				  to->sector, merge->runs[i].nr_chunks);
+	to->count = snap_clip_run(snap, bdev_nr_sectors(to->bdev), to->sector,
+				  merge->runs[i].nr_chunks);
+	if (to->sector + to->count < end) {
+		atomic_set(&merge->copy_failed, 1);
+		return false;
+	}
 	return to->count;
 }
 
@@ -498,8 +523,10 @@ static bool merge_batch(struct snap_merge *merge)
 	}
 
 	begin_batch(merge, nr);
+	if (!preserve(merge, nr_runs))
+		return false;
 	publish(merge, nr_runs);
-	if (!prepare(merge)) {
+	if (!quiet(merge)) {
 		unpublish(merge);
 		return false;
 	}
@@ -613,7 +640,7 @@ void snap_merge_destroy(struct snap_merge *merge)
 static void set_hold(struct snap_merge *merge, enum snap_merge_hold why)
 {
 	set_bit(why, &merge->holds);
-	/* Both waits of prepare() look at held(), and so does keep_rate(). */
+	/* preserve() and quiet() look at held(), and so does keep_rate(). */
 	wake_up_all(&merge->snap->origin->settled);
 	wake_up_all(&merge->snap->tracked.wait);
 	wake_up_all(&merge->slow);

@@ -109,6 +109,10 @@ int snap_registry_enter(struct snapshot *snap, char **error)
 	if (src) {
 		snap->peer = src;
 		src->peer = snap;
+		/* For what device-mapper asks before the resume; whoever reads it has the source's. */
+		if (src->store->chunk_sectors)
+			snap_store_set_chunk(snap->store,
+					     src->store->chunk_sectors);
 	}
 	/* From now on it is the one; a source that merges stays it until then. */
 	if (snap->merge && !snap->origin->merging)

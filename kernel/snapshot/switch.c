@@ -22,6 +22,7 @@ struct quiet {
 	struct mapped_device *mds[MAX_HEADS];
 	unsigned int nr;
 	bool push_back;
+	bool must_end; /* counted in nr_must_end */
 };
 
 /* A task that is just stopping a device with the hooks of its targets. */
@@ -65,7 +66,8 @@ static bool lets_writes_wait(const struct snap_origin *origin)
 static void quiet_choose(struct quiet *quiet, struct snap_origin *origin)
 {
 	quiet->push_back = lets_writes_wait(origin);
-	if (!quiet->push_back)
+	quiet->must_end = !quiet->push_back;
+	if (quiet->must_end)
 		atomic_inc(&origin->nr_must_end);
 }
 
@@ -134,13 +136,21 @@ static unsigned int quiet_collect(struct quiet *quiet,
 	return added;
 }
 
-static void quiet_resume(const struct quiet *quiet, struct snap_origin *origin)
+/* From now on writes may wait for space, so that no bio comes before that. */
+static void quiet_let_wait(struct quiet *quiet, struct snap_origin *origin)
+{
+	if (!quiet->must_end)
+		return;
+	quiet->must_end = false;
+	atomic_dec(&origin->nr_must_end);
+}
+
+static void quiet_resume(struct quiet *quiet, struct snap_origin *origin)
 {
 	unsigned int i;
 
 	/* First: a snapshot that came alive meanwhile may be full already. */
-	if (!quiet->push_back)
-		atomic_dec(&origin->nr_must_end);
+	quiet_let_wait(quiet, origin);
 	for (i = quiet->nr; i--;) {
 		if (quiet->push_back)
 			dm_internal_resume(quiet->mds[i]);
@@ -241,6 +251,9 @@ static void take_over(struct snapshot *snap, struct snapshot *src)
 	/* Keeps it where it is: neither resumed nor destroyed. */
 	WRITE_ONCE(src->being_taken, true);
 	snapshot_leave_origin(src);
+	/* No other merge may begin while the lock is open. */
+	if (snap->merge)
+		snap->origin->merging = snap;
 	mutex_unlock(&snap_registry_lock);
 	snap_space_leave(src);
 	snapshot_rest(src);
@@ -303,8 +316,12 @@ static void lose(struct snapshot *snap, const char *why)
 /* The heads stand still, snap_registry_lock is held. */
 static void come_alive(struct snapshot *snap)
 {
+	struct snapshot *merging = snap->origin->merging;
+
 	snap->sectors = dm_table_get_size(snap->ti->table);
-	if (snap->role == SNAP_ROLE_WAITING) {
+	if (snap->merge && merging && merging != snap && merging != snap->peer) {
+		lose(snap, "another one is being merged into its origin");
+	} else if (snap->role == SNAP_ROLE_WAITING) {
 		if (!snap->peer)
 			lose(snap, "the table whose exceptions it was to take over is gone");
 		else if (!snap->peer->suspended)
@@ -369,6 +386,8 @@ static void first_resume(struct snapshot *snap)
 	WRITE_ONCE(origin->switching, false);
 	wake_up_all(&origin->switched);
 	if (merging) {
+		/* A merge may have to wait for space as well. */
+		quiet_let_wait(&quiet, origin);
 		snap_merge_release(merging->merge, SNAP_MERGE_HOLD_SWITCH);
 		snap_registry_taken(merging);
 	}

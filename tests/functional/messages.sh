@@ -130,6 +130,21 @@ test_paused_merge_can_be_removed_and_goes_on_when_it_is_made_again() {
 	merge_came_through
 }
 
+# What has no place on the origin any more must not be forgotten.
+test_merge_into_an_origin_that_shrank_fails_and_loses_nothing() {
+	merge_begins rate 1024
+	dm_message orig merge pause
+	dm_reload below "0 8192 linear /dev/test/o 0"
+	dm_message orig merge rate 0
+	dm_message orig merge resume
+	wait_for merge_has_failed orig
+	dm_reload below "0 65536 linear /dev/test/o 0"
+	dm_reload orig "$(dm_table orig)"
+	merge_came_through
+}
+
+merge_has_failed() { [[ $(dm_status "$1") == "Merge failed" ]]; }
+
 # No more than that many sectors in that time, and what a batch may be ahead.
 test_merge_keeps_to_its_rate() {
 	local began from us
