@@ -578,7 +578,6 @@ static void copy_late_work(struct work_struct *work)
 {
 	struct snap_origin *origin = container_of(
 		to_delayed_work(work), struct snap_origin, copy_late_work);
-
 	unsigned int noio = memalloc_noio_save();
 
 	start_queued(origin, true);
