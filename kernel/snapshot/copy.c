@@ -65,6 +65,13 @@ sector_t snap_clip_run(const struct snapshot *snap, sector_t origin_sectors,
 	return count;
 }
 
+bool snap_run_is_cut_short(const struct snapshot *snap, sector_t first,
+			   u64 nr_chunks, sector_t count)
+{
+	return first + count < min(first + snap_chunk_to_sector(snap, nr_chunks),
+				   snap->sectors);
+}
+
 /* The last chunk of an origin may be partial. */
 static sector_t source_count(const struct snap_origin *origin,
 			     const struct snap_pending *p)
@@ -476,20 +483,13 @@ static struct snap_pending *take_job(struct snap_origin *origin,
 	return first;
 }
 
-/* Did the origin shrink, so that a part of what a run preserves is gone? */
-static bool is_cut_short(const struct snap_pending *p)
-{
-	sector_t end = min(source_sector(p) + weight(p), p->snap->sectors);
-
-	return source_sector(p) + p->copy_sectors < end;
-}
-
 static bool job_is_cut_short(const struct snap_pending *first)
 {
 	const struct snap_pending *p;
 
 	for (p = first; p; p = p->next_in_job)
-		if (is_cut_short(p))
+		if (snap_run_is_cut_short(p->snap, source_sector(p),
+					  p->run.nr_chunks, p->copy_sectors))
 			return true;
 	return false;
 }
@@ -528,10 +528,10 @@ static void take_turn(struct snap_origin *origin, bool late,
 	spin_unlock_irqrestore(&origin->copy_lock, flags);
 }
 
+/* The caller, a work, allocates without I/O. */
 static void start_queued(struct snap_origin *origin, bool late)
 {
 	struct snap_pending *leader = NULL, *last = NULL;
-	unsigned int noio = memalloc_noio_save();
 	LIST_HEAD(runs);
 
 	take_turn(origin, late, &runs);
@@ -554,7 +554,6 @@ static void start_queued(struct snap_origin *origin, bool late)
 	}
 	if (leader)
 		start_group(leader);
-	memalloc_noio_restore(noio);
 }
 
 void snap_copy_go_on(struct snap_origin *origin)

@@ -4,7 +4,6 @@
 #define SNAP_COPY_H
 
 #include <linux/dm-io.h>
-#include <linux/dm-kcopyd.h>
 #include <linux/list.h>
 
 struct snap_origin;
@@ -23,6 +22,13 @@ struct snapshot;
  */
 sector_t snap_clip_run(const struct snapshot *snap, sector_t origin_sectors,
 		       sector_t first, u64 nr_chunks);
+
+/*
+ * True when @count, what snap_clip_run() said, lacks something that the snapshot shows:
+ * the origin shrank, or its disk is gone.
+ */
+bool snap_run_is_cut_short(const struct snapshot *snap, sector_t first,
+			   u64 nr_chunks, sector_t count);
 
 /* Sleeps; 0 or an errno, and then there is nothing to undo. */
 int snap_copy_init(struct snap_origin *origin);

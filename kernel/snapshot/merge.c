@@ -243,8 +243,8 @@ static bool quiet_run(struct snap_merge *merge, u32 i)
 /*
  * Waits until the other snapshots have what the batch is about to overwrite. That may
  * take long, so the batch is not published yet: the user's writes need not wait for it.
- * It stays preserved, since this device is the one that writes the origin. False: asked
- * to stop; nothing has been changed.
+ * What is preserved stays so, and no snapshot is taken before the merge is held. False:
+ * asked to stop; nothing has been changed.
  */
 static bool preserve(struct snap_merge *merge, u32 nr_runs)
 {
@@ -312,14 +312,13 @@ static bool destination(struct snap_merge *merge, u32 i,
 			struct dm_io_region *to)
 {
 	struct snapshot *snap = merge->snap;
-	sector_t end = min(run_sector(merge, i) + run_sectors(merge, i),
-			   snap->sectors);
+	u64 nr_chunks = merge->runs[i].nr_chunks;
 
 	to->bdev = snap->origin_dev->bdev;
 	to->sector = run_sector(merge, i);
 	to->count = snap_clip_run(snap, bdev_nr_sectors(to->bdev), to->sector,
-				  merge->runs[i].nr_chunks);
-	if (to->sector + to->count < end) {
+				  nr_chunks);
+	if (snap_run_is_cut_short(snap, to->sector, nr_chunks, to->count)) {
 		atomic_set(&merge->copy_failed, 1);
 		return false;
 	}
