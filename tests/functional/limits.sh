@@ -285,8 +285,8 @@ test_chunk_larger_than_the_devices_need() {
 	pattern verify /dev/mapper/s --start 10
 }
 
-# One copy has eight destinations at most; the tenth snapshot reads other chunks.
-test_more_snapshots_than_one_copy_has_destinations() {
+# More than kcopyd could write at once; the tenth snapshot reads other chunks.
+test_one_read_serves_more_snapshots_than_kcopyd_has_destinations() {
 	local i concise=''
 	dev o 1
 	dev big 16

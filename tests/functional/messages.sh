@@ -137,13 +137,11 @@ test_merge_into_an_origin_that_shrank_fails_and_loses_nothing() {
 	dm_reload below "0 8192 linear /dev/test/o 0"
 	dm_message orig merge rate 0
 	dm_message orig merge resume
-	wait_for merge_has_failed orig
+	wait_for status_is orig "Merge failed"
 	dm_reload below "0 65536 linear /dev/test/o 0"
 	dm_reload orig "$(dm_table orig)"
 	merge_came_through
 }
-
-merge_has_failed() { [[ $(dm_status "$1") == "Merge failed" ]]; }
 
 # No more than that many sectors in that time, and what a batch may be ahead.
 test_merge_keeps_to_its_rate() {

@@ -107,6 +107,3 @@ refusals_end() {
 	! grep -E 'call missing|not in table devices list' <<<"$log" || fail "a refused table left a device open"
 	dm_remove refused
 }
-
-# usage: status_is NAME TEXT
-status_is() { [[ $(dm_status "$1") == "$2" ]]; }

@@ -101,6 +101,9 @@ dm_status() {
 	echo "${line%"${line##*[! ]}"}"
 }
 
+# usage: status_is NAME TEXT
+status_is() { [[ $(dm_status "$1") == "$2" ]]; }
+
 # The whole line, as it could be loaded again.
 # usage: dm_table NAME
 dm_table() { dmsetup table "$1"; }

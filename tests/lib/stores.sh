@@ -118,9 +118,6 @@ nr_events() {
 	echo "${nr//[!0-9]/}"
 }
 
-# usage: status_is NAME TEXT
-status_is() { [[ $(dm_status "$1") == "$2" ]]; }
-
 # The allocated sectors in the status of a snapshot.
 # usage: allocated NAME
 allocated() {
