@@ -8,6 +8,7 @@
 #   /dev/test/disk   the disk, in the beginning full of its pattern, so that
 #                    whatever is not written holds no zeroes by chance
 #   /dev/test/log    the log of dm-log-writes, the target above the disk
+#   /dev/mapper/flush_queue   sends flushes to the log one after the other
 #   /dev/mapper/base, cow0, cow1...   its parts
 #
 # shellcheck disable=SC2034 # disk_mib and areas are for those who source this
@@ -25,10 +26,15 @@ make_logged() {
 	pattern write /dev/test/disk
 	modprobe dm-log-writes
 	dm_create logged "0 $((disk_mib * 2048)) log-writes /dev/test/disk /dev/test/log"
-	dm_linear base /dev/mapper/logged 0 "$start"
+	# dm-log-writes logs a completed write with the first flush that comes after it, and
+	# that flush when it ends. With two under way, the second may be logged before the first
+	# one and what it covers, and the log would tell of a flush that missed them.
+	modprobe dm-delay
+	dm_create flush_queue "0 $((disk_mib * 2048)) delay /dev/mapper/logged 0 0 /dev/mapper/logged 0 0 /dev/mapper/logged 0 1"
+	dm_linear base /dev/mapper/flush_queue 0 "$start"
 	areas=(--base-pattern $((disk_mib * 2048)))
 	for mib in "${@:2}"; do
-		dm_linear "cow$i" /dev/mapper/logged "$start" $((mib * 2048))
+		dm_linear "cow$i" /dev/mapper/flush_queue "$start" $((mib * 2048))
 		areas+=(--cow "$start:$((mib * 2048))")
 		cow_clear "/dev/mapper/cow$i"
 		start=$((start + mib * 2048))
@@ -39,7 +45,7 @@ make_logged() {
 # The log is complete when everything above it is gone.
 # usage: end_log NAME...
 end_log() {
-	dm_remove "$@" logged
+	dm_remove "$@" flush_queue logged
 }
 
 # Drives the devices by a plan that goes on where the last one ended.
