@@ -2,8 +2,8 @@
 /*
  * Planning one batch of a merge.
  *
- * The tail of an area can be committed as a whole or not at all, so the order
- * in which its entries were appended is free to forget: sorted by their place
+ * The last entries of the list are cut off together, and a crash may leave any of them:
+ * so the order in which they were appended is free to forget. Sorted by their place
  * on the origin they become the fewest and longest copies.
  */
 #include "snap_merge.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Planning one batch of a merge: the tail of an area is a set of entries, not a
+ * Planning one batch of a merge: the last entries of a store are a set, not a
  * sequence. Pure functions.
  */
 #ifndef SNAP_CORE_MERGE_H
@@ -9,7 +9,7 @@
 #include "snap_types.h"
 
 /*
- * Sorts @runs (single entries of an area's tail) by old_chunk and joins those
+ * Sorts @runs (single entries) by old_chunk and joins those
  * that continue each other on both devices, up to @max_chunks each. Returns
  * how many runs are left, at the front of @runs.
  */

@@ -21,12 +21,16 @@
 #include "snap_merge.h"
 #include "snapshot.h"
 
-/* The most that one batch moves: writes to its chunks wait that long. */
+/* The most that one batch moves, and forgets. */
 #define BATCH_BYTES (8ULL << 20)
-/* One window of the store. */
 #define BATCH_ENTRIES (SNAP_META_BYTES / SNAP_ENTRY_BYTES)
+/* Writes to the chunks of a batch wait for it: one that takes longer is followed by a smaller one. */
+#define BATCH_NS (NSEC_PER_SEC / 8)
+#define FIRST_BATCH_ENTRIES 256U
 /* Copies under way at once; each may be a run of many chunks. */
 #define MAX_COPIES 64
+/* From this size on a run is as well copied by itself. */
+#define LONG_RUN_SECTORS ((64U << 10) >> SECTOR_SHIFT)
 /* What is read at once for a batch of scattered chunks. */
 #define EXTENT_PAGES ((2U << 20) >> PAGE_SHIFT)
 
@@ -39,6 +43,7 @@ struct snap_merge {
 	bool pause_told;       /* the work's own, but for a message that ends it */
 	u64 batch_ns;	       /* when the last batch began */
 	u64 batch_bytes;       /* and what it moved */
+	u32 batch_entries;     /* of the next, at most */
 	unsigned long told_at; /* jiffies of the last progress */
 	wait_queue_head_t slow; /* waits for the next batch to be due */
 
@@ -175,17 +180,60 @@ static u64 batch_max_bytes(const struct snap_merge *merge)
 	return rate ? clamp(rate << 8, 64ULL << 10, BATCH_BYTES) : BATCH_BYTES;
 }
 
+/* So many chunks are read at once where they are scattered; 0: they are not. */
+static u32 extent_chunks(const struct snap_merge *merge)
+{
+	sector_t chunk = merge->snap->store->chunk_sectors;
+
+	return chunk & (PAGE_SECTORS - 1) ? 0 :
+					    EXTENT_PAGES / (chunk / PAGE_SECTORS);
+}
+
+/*
+ * Of the @nr entries in merge->runs, in the order of the store, how many at its end can
+ * be read at once and are worth it: they fill at least half of what is read.
+ */
+static u32 read_at_once(const struct snap_merge *merge, u32 nr)
+{
+	u32 most = extent_chunks(merge), fit = 0;
+	chunk_t first = 0, last = 0;
+
+	while (fit < nr) {
+		chunk_t chunk = merge->runs[nr - fit - 1].new_chunk;
+		chunk_t low = fit ? min(first, chunk) : chunk;
+		chunk_t high = max(last, chunk);
+
+		if (high - low >= most)
+			break;
+		first = low;
+		last = high;
+		fit++;
+	}
+	return fit >= most / 2 ? fit : 0;
+}
+
 /* Plans the next batch into merge->runs. Its entries; 0: none left; -errno. */
 static int plan(struct snap_merge *merge, u32 *nr_runs)
 {
-	struct snapshot *snap = merge->snap;
-	u32 max = snap_merge_batch_entries(BATCH_ENTRIES,
-					   snap->store->chunk_sectors,
+	struct snap_store *store = merge->snap->store;
+	u32 max = snap_merge_batch_entries(merge->batch_entries,
+					   store->chunk_sectors,
 					   batch_max_bytes(merge));
-	int nr = snap->store->type->merge_peek(snap->store, merge->runs, max);
+	int nr = store->type->merge_peek(store, merge->runs, max);
+	u32 at_once;
 
-	if (nr > 0)
+	if (nr <= 0)
+		return nr;
+	at_once = read_at_once(merge, nr);
+	*nr_runs = snap_merge_plan(merge->runs, nr, SNAP_INDEX_MAX_RUN);
+	/* Many short runs are better read in one piece than copied one by one. */
+	if (at_once && at_once < nr &&
+	    (u64)nr * store->chunk_sectors / *nr_runs < LONG_RUN_SECTORS) {
+		nr = store->type->merge_peek(store, merge->runs, at_once);
+		if (nr < 0)
+			return nr;
 		*nr_runs = snap_merge_plan(merge->runs, nr, SNAP_INDEX_MAX_RUN);
+	}
 	return nr;
 }
 
@@ -375,12 +423,10 @@ static struct snap_run extent_of(const struct snap_merge *merge)
 static bool extent_is_dense(const struct snap_merge *merge,
 			    const struct snap_run *extent)
 {
-	sector_t chunk = merge->snap->store->chunk_sectors;
 	u64 nr = 0;
 	u32 i;
 
-	if (merge->nr_runs < 2 || chunk & (PAGE_SECTORS - 1) ||
-	    extent->nr_chunks > EXTENT_PAGES / (chunk / PAGE_SECTORS))
+	if (merge->nr_runs < 2 || extent->nr_chunks > extent_chunks(merge))
 		return false;
 	for (i = 0; i < merge->nr_runs; i++)
 		nr += merge->runs[i].nr_chunks;
@@ -502,6 +548,25 @@ static void begin_batch(struct snap_merge *merge, u32 nr_entries)
 			     << SECTOR_SHIFT;
 }
 
+/* An area, where that is small. */
+static u32 smallest_batch(const struct snap_merge *merge)
+{
+	u32 area = (merge->snap->store->chunk_sectors << SECTOR_SHIFT) /
+		   SNAP_ENTRY_BYTES;
+
+	return min(area, FIRST_BATCH_ENTRIES);
+}
+
+static void end_batch(struct snap_merge *merge)
+{
+	if (ktime_get_ns() - merge->batch_ns < BATCH_NS)
+		merge->batch_entries = min_t(u32, merge->batch_entries * 2,
+					     BATCH_ENTRIES);
+	else
+		merge->batch_entries = max(merge->batch_entries / 2,
+					   smallest_batch(merge));
+}
+
 /* One batch. True: there may be another. */
 static bool merge_batch(struct snap_merge *merge)
 {
@@ -539,6 +604,7 @@ static bool merge_batch(struct snap_merge *merge)
 	}
 	forget(merge);
 	unpublish(merge);
+	end_batch(merge);
 	if (time_after(jiffies, merge->told_at + HZ)) {
 		merge->told_at = jiffies;
 		snap_event_raise(snap, SNAP_GENL_EVENT_MERGE_PROGRESS);
@@ -591,6 +657,8 @@ static void merge_work(struct work_struct *work)
 	struct snap_merge *merge = container_of(work, struct snap_merge, work);
 	unsigned int noio = memalloc_noio_save();
 
+	if (!merge->batch_entries)
+		merge->batch_entries = smallest_batch(merge);
 	/* An invalid store merges as an empty one. */
 	if (snap_health_of(merge->snap) != SNAP_INVALID) {
 		while (!held(merge) && !merge->failed && !merge->done &&

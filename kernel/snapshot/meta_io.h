@@ -27,7 +27,8 @@ void snap_meta_free(void *memory);
 
 /*
  * Transfers @bytes, a multiple of the logical block size and at most
- * SNAP_META_BYTES, between @data (inside snap_meta_alloc() memory) and @sector.
+ * SNAP_META_BYTES, between @data (inside snap_meta_alloc() memory) and @sector. No bytes:
+ * a flush, if @opf says so.
  * Sleeps until it is done. -errno of the device.
  */
 int snap_meta_rw(struct snap_meta_io *io, blk_opf_t opf, sector_t sector,

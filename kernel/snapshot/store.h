@@ -76,7 +76,7 @@ struct snap_store_type {
 	 * them may be durable, and the store takes no more commits. @runs stays as it
 	 * is until the end. The caller excludes all others but alloc() and usage().
 	 * Allocates nothing; may sleep for I/O, but does so only the first time after
-	 * a load, and to zero the next area where that could not be done ahead.
+	 * a load, and to zero the next area where areas are large.
 	 */
 	int (*commit)(struct snap_store *store, const struct snap_run *runs,
 		      u32 nr, snap_store_done_fn done, void *context);

@@ -3,7 +3,7 @@
  * Reading the entries of a persistent store: all of them, when a snapshot is
  * activated. So what counts is the time per entry.
  *
- * The areas lie apart, each a window or more to read. Reads are many at a time, in a
+ * The areas lie apart, each a piece or more to read. Reads are many at a time, in a
  * ring: half of them is under way while the other half is taken in.
  *
  * The entries go into a builder of the index (core/snap_build.h), which is also who
@@ -20,7 +20,7 @@
 #include "snap_build.h"
 #include "store_load.h"
 
-/* Windows under way at once, at most, and their memory. */
+/* Pieces under way at once, at most, and their memory. */
 #define LOAD_READS 64
 #define LOAD_BYTES SZ_1M
 
@@ -58,9 +58,9 @@ static sector_t entry_sector(const struct snap_load_areas *areas, u64 area,
 	       entry / (SECTOR_SIZE / SNAP_ENTRY_BYTES);
 }
 
-static size_t window_bytes(const struct snap_load_areas *areas)
+static size_t piece_bytes(const struct snap_load_areas *areas)
 {
-	return (size_t)areas->window_entries * SNAP_ENTRY_BYTES;
+	return (size_t)areas->piece_entries * SNAP_ENTRY_BYTES;
 }
 
 static bool all_zero(const struct snap_entry_disk *entries, u32 nr)
@@ -162,14 +162,14 @@ static int take_entry(struct loader *ld, u64 area, u32 entry, chunk_t old_chunk,
 }
 
 /*
- * Takes in one window's worth of entries. 1: met the terminator, which is where
+ * Takes in one piece's worth of entries. 1: met the terminator, which is where
  * the store ends. 0: go on. -errno.
  */
-static int take_window(struct loader *ld, u64 area, u32 first,
+static int take_piece(struct loader *ld, u64 area, u32 first,
 		       struct snap_entry_disk *entries)
 {
 	struct snap_load_areas *areas = ld->areas;
-	u32 nr = areas->window_entries;
+	u32 nr = areas->piece_entries;
 	u32 i;
 
 	for (i = 0; i < nr; i++) {
@@ -187,11 +187,11 @@ static int take_window(struct loader *ld, u64 area, u32 first,
 		return 0;
 
 	areas->area = area;
-	areas->window_first = first;
+	areas->piece_first = first;
 	areas->used = first + i;
 	areas->stale = !all_zero(&entries[i], nr - i);
 	memset(&entries[i], 0, (size_t)(nr - i) * SNAP_ENTRY_BYTES);
-	memcpy(areas->window, entries, window_bytes(areas));
+	memcpy(areas->piece, entries, piece_bytes(areas));
 	return 1;
 }
 
@@ -207,7 +207,7 @@ static void reads_free(struct loader *ld)
 
 static int reads_alloc(struct loader *ld)
 {
-	size_t bytes = window_bytes(ld->areas);
+	size_t bytes = piece_bytes(ld->areas);
 	u32 i;
 
 	ld->nr_slots = clamp_t(size_t, LOAD_BYTES / bytes, 4, LOAD_READS);
@@ -223,7 +223,7 @@ static int reads_alloc(struct loader *ld)
 	return 0;
 }
 
-/* False: the next window lies beyond the end of the device. */
+/* False: the next piece lies beyond the end of the device. */
 static bool read_start(struct loader *ld)
 {
 	struct snap_load_areas *areas = ld->areas;
@@ -235,9 +235,9 @@ static bool read_start(struct loader *ld)
 	read->first = ld->next_first;
 	snap_meta_read_start(&read->io,
 			     entry_sector(areas, read->area, read->first),
-			     read->data, window_bytes(areas));
+			     read->data, piece_bytes(areas));
 	ld->nr_started++;
-	ld->next_first += areas->window_entries;
+	ld->next_first += areas->piece_entries;
 	if (ld->next_first == areas->geo->entries_per_area) {
 		ld->next_first = 0;
 		ld->next_area++;
@@ -286,7 +286,7 @@ static int take_areas(struct loader *ld)
 		}
 		r = read_wait(ld, &read);
 		if (!r)
-			r = take_window(ld, read->area, read->first,
+			r = take_piece(ld, read->area, read->first,
 					read->data);
 		cond_resched();
 	}
@@ -296,23 +296,23 @@ static int take_areas(struct loader *ld)
 }
 
 /*
- * Looks behind the window, where the area is larger: entries of a torn write may
+ * Looks behind the piece, where the area is larger: entries of a torn write may
  * be left there.
  */
 static int look_for_stale(struct loader *ld)
 {
 	struct snap_load_areas *areas = ld->areas;
-	u32 first = areas->window_first + areas->window_entries;
+	u32 first = areas->piece_first + areas->piece_entries;
 	struct load_read *read = ld->reads[0];
 
 	while (!areas->stale && first < areas->geo->entries_per_area) {
 		int r = snap_meta_rw(&read->io.io, REQ_OP_READ,
 				     entry_sector(areas, areas->area, first),
-				     read->data, window_bytes(areas));
+				     read->data, piece_bytes(areas));
 		if (r)
 			return r;
-		areas->stale = !all_zero(read->data, areas->window_entries);
-		first += areas->window_entries;
+		areas->stale = !all_zero(read->data, areas->piece_entries);
+		first += areas->piece_entries;
 		cond_resched();
 	}
 	return 0;

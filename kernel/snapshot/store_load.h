@@ -16,15 +16,15 @@ struct snap_load_areas {
 
 	/*
 	 * So many entries are read at once: at most an area and SNAP_META_BYTES. The
-	 * last of these windows is copied to @window, zero behind the last entry.
+	 * last of these pieces is copied to @piece, zero behind the last entry.
 	 */
-	u32 window_entries;
-	struct snap_entry_disk *window;
+	u32 piece_entries;
+	struct snap_entry_disk *piece;
 
 	/* Out: where the list of entries ends. */
 	u64 area;
 	u32 used;	  /* entries in the area */
-	u32 window_first; /* the first entry in the window */
+	u32 piece_first; /* the first entry in the piece */
 	bool stale;	  /* the area is not zero behind the last entry */
 	chunk_t highest;  /* that an entry names as new; 1: there is no entry */
 };

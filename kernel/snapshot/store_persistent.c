@@ -1,37 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The persistent exception store, format version 1 (uapi/snap_disk.h).
+ * The persistent exception store, format version 1 (uapi/snap_disk.h): header,
+ * allocation, and the list of entries, whose end is a window in memory
+ * (store_window.h).
  *
- * Only a window of the current area is in memory: the entries from
- * window_first on, up to SNAP_META_BYTES. Entries are appended in it, and only
- * the blocks that changed are written. Three facts hold whenever no commit is
- * under way:
- *
- *  - memory behind the last entry is zero;
- *  - unless @stale, the disk behind the last entry is zero, up to the end of the
- *    area;
- *  - the area that the terminator falls into exists. The allocator sees to it, so
- *    that a commit cannot run out of metadata space.
- *
- * Why a short write is as good as the whole area: see "What a crash leaves" in
- * docs/design.md.
+ * The area that the terminator falls into always exists. The allocator sees to it, so
+ * that a commit cannot run out of metadata space.
  */
 #include <linux/device-mapper.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
 #include "meta_io.h"
 #include "snap_area.h"
 #include "snap_format.h"
 #include "store.h"
 #include "store_load.h"
+#include "store_window.h"
 
 /* A commit under way. */
 struct store_commit {
 	const struct snap_run *runs; /* not yet in the window */
 	u32 nr_runs;
 	u64 chunk; /* of the first of them */
-	u64 zeroing; /* the area that is zeroed beside it, 0: none */
-	atomic_t nr_ios;
 	snap_store_done_fn done;
 	void *context;
 };
@@ -39,7 +28,6 @@ struct store_commit {
 struct persistent_store {
 	struct snap_store store;
 	struct snap_meta_io io;
-	struct snap_meta_io zero_io;
 	struct store_commit commit;
 	struct snap_geometry geo;
 	u32 origin_block_bytes;
@@ -49,19 +37,12 @@ struct persistent_store {
 	chunk_t next_free;
 	u64 nr_handed_out; /* entries on disk or on their way */
 
-	/* The end of the list, owned by commit and merge. */
-	u64 area;
-	u32 used;     /* entries in the area */
-	u32 written;  /* of these, how many are on disk */
-	bool stale;   /* something behind the last entry is not zero on disk */
-	u64 zeroed_area; /* this one, behind @area, is zero on disk; 0: none */
+	/* Owned by commit and merge. */
+	struct snap_window window;
 	bool merging; /* entries were forgotten: usage is by position */
 	u64 nr_entries; /* on disk; one word, so that usage() never sees half */
 
 	u32 block_bytes;
-	u32 window_first;
-	u32 window_entries;
-	struct snap_entry_disk *window;
 	struct snap_header_disk *header; /* a block of its own, never the window */
 };
 
@@ -85,8 +66,8 @@ static int persistent_create(const struct snap_store_params *params,
 	ps->origin_sectors = params->origin_sectors;
 	if (params->chunk_sectors)
 		snap_store_set_chunk(&ps->store, params->chunk_sectors);
+	ps->window.geo = &ps->geo;
 	snap_meta_io_init(&ps->io, params->bdev);
-	snap_meta_io_init(&ps->zero_io, params->bdev);
 	*store = &ps->store;
 	return 0;
 }
@@ -95,7 +76,7 @@ static void persistent_destroy(struct snap_store *store)
 {
 	struct persistent_store *ps = to_persistent(store);
 
-	snap_meta_free(ps->window);
+	snap_window_exit(&ps->window);
 	snap_meta_free(ps->header);
 	kfree(ps);
 }
@@ -103,19 +84,6 @@ static void persistent_destroy(struct snap_store *store)
 static sector_t chunk_sector(struct persistent_store *ps, chunk_t chunk)
 {
 	return chunk << ps->store.chunk_shift;
-}
-
-/* The sector of entry @entry of area @area; entries are 16 bytes. */
-static sector_t entry_sector(struct persistent_store *ps, u64 area, u32 entry)
-{
-	return chunk_sector(ps, snap_area_chunk(&ps->geo, area)) +
-	       (entry >> (SECTOR_SHIFT - 4));
-}
-
-static int zero_area(struct persistent_store *ps, u64 area)
-{
-	return snap_meta_zero(&ps->io, entry_sector(ps, area, 0),
-			      ps->store.chunk_sectors);
 }
 
 /* Writes the header block. Durable when it returns, and all before it too. */
@@ -159,10 +127,8 @@ static int settle_geometry(struct persistent_store *ps, u32 chunk_sectors,
 
 	chunk_bytes = (u64)chunk_sectors << SECTOR_SHIFT;
 	ps->block_bytes = min_t(u64, chunk_bytes, max_t(u32, lbs, 4096));
-	ps->window_entries = min_t(u64, chunk_bytes, SNAP_META_BYTES) /
-			     SNAP_ENTRY_BYTES;
-	ps->window = snap_meta_alloc(ps->window_entries * SNAP_ENTRY_BYTES);
-	if (!ps->window) {
+	if (snap_window_init(&ps->window, ps->store.bdev, &ps->geo,
+			     ps->block_bytes)) {
 		*error = "Cannot allocate the metadata buffer";
 		return -ENOMEM;
 	}
@@ -175,7 +141,8 @@ static int format_store(struct persistent_store *ps, char **error)
 	int r;
 
 	/* The header comes last: a crash before it leaves a fresh device. */
-	r = zero_area(ps, 0);
+	r = snap_meta_zero(&ps->io, chunk_sector(ps, snap_area_chunk(&ps->geo, 0)),
+			   ps->store.chunk_sectors);
 	if (!r)
 		r = snap_meta_zero(&ps->io, ps->block_bytes >> SECTOR_SHIFT, rest);
 	if (!r)
@@ -187,8 +154,7 @@ static int format_store(struct persistent_store *ps, char **error)
 
 static void publish_entries(struct persistent_store *ps)
 {
-	WRITE_ONCE(ps->nr_entries,
-		   ps->area * ps->geo.entries_per_area + ps->used);
+	WRITE_ONCE(ps->nr_entries, ps->window.written);
 }
 
 static int load_areas(struct persistent_store *ps, struct snap_index *index,
@@ -199,8 +165,8 @@ static int load_areas(struct persistent_store *ps, struct snap_index *index,
 		.geo = &ps->geo,
 		.origin_chunks = DIV_ROUND_UP_ULL(ps->origin_sectors,
 						  ps->store.chunk_sectors),
-		.window_entries = ps->window_entries,
-		.window = ps->window,
+		.piece_entries = ps->window.piece_entries,
+		.piece = ps->window.entries,
 	};
 	int r = snap_load_areas(&areas, index);
 
@@ -213,11 +179,8 @@ static int load_areas(struct persistent_store *ps, struct snap_index *index,
 	if (r)
 		return r;
 
-	ps->area = areas.area;
-	ps->window_first = areas.window_first;
-	ps->used = areas.used;
-	ps->written = areas.used;
-	ps->stale = areas.stale;
+	snap_window_loaded(&ps->window, areas.area, areas.piece_first,
+			   areas.used, areas.stale);
 	publish_entries(ps);
 	ps->next_free = snap_data_chunk_from(&ps->geo, areas.highest + 1);
 	ps->nr_handed_out = ps->nr_entries;
@@ -334,152 +297,32 @@ static bool persistent_has_room(struct snap_store *store)
 				   &first);
 }
 
-/*
- * Before the first commit after a load that found stale entries: zeroes behind
- * the last entry, so that no new entry connects to them. Made durable by the
- * preflush of the commit that follows.
- */
-static int scrub(struct persistent_store *ps)
-{
-	u32 per_block = ps->block_bytes / SNAP_ENTRY_BYTES;
-	u32 first = round_down(ps->used, per_block);
-	u32 clean = min(first + per_block, ps->geo.entries_per_area);
-	int r;
-
-	/* The block of the last entry: as it is in memory, zero behind. */
-	r = snap_meta_rw(&ps->io, REQ_OP_WRITE,
-			 entry_sector(ps, ps->area, first),
-			 &ps->window[first - ps->window_first], ps->block_bytes);
-	if (!r)
-		r = snap_meta_zero(&ps->io, entry_sector(ps, ps->area, clean),
-				   (u64)(ps->geo.entries_per_area - clean) >>
-					   (SECTOR_SHIFT - 4));
-	if (!r)
-		ps->stale = false;
-	return r;
-}
-
-/* Where the blocks of the window are that hold the entries [first, last]. */
-struct window_blocks {
-	sector_t sector;
-	void *data;
-	u32 bytes;
-};
-
-static struct window_blocks blocks_of(struct persistent_store *ps, u32 first,
-				      u32 last)
-{
-	u32 per_block = ps->block_bytes / SNAP_ENTRY_BYTES;
-	u32 from = round_down(first, per_block);
-	u32 to = round_down(last, per_block) + per_block;
-
-	return (struct window_blocks){
-		.sector = entry_sector(ps, ps->area, from),
-		.data = &ps->window[from - ps->window_first],
-		.bytes = (to - from) * SNAP_ENTRY_BYTES,
-	};
-}
-
-/* Moves a full window on, to where the next entry goes. */
-static void window_forward(struct persistent_store *ps)
-{
-	u32 window_end = ps->window_first + ps->window_entries;
-
-	if (ps->used != window_end)
-		return;
-	memset(ps->window, 0, ps->window_entries * SNAP_ENTRY_BYTES);
-	ps->window_first = window_end;
-	if (ps->used == ps->geo.entries_per_area) {
-		ps->window_first = 0;
-		ps->used = 0;
-		ps->written = 0;
-		ps->area++;
-	}
-}
-
-static void io_done(struct bio *bio)
-{
-	struct persistent_store *ps = bio->bi_private;
-	snap_store_done_fn done = ps->commit.done;
-	void *context = ps->commit.context;
-
-	if (atomic_dec_and_test(&ps->commit.nr_ios))
-		done(context);
-}
-
-/*
- * The area that is to be zeroed beside the write of entries that comes now, so that
- * no commit has to do it first; 0: none. Not where an area is more than one small
- * write. If it is never needed, nobody looks there.
- */
-static u64 area_to_zero_ahead(struct persistent_store *ps)
-{
-	struct snap_geometry geo = live_geometry(ps);
-	bool fills = ps->used == ps->geo.entries_per_area;
-	u64 area = ps->area + (fills ? 2 : 1);
-
-	if (ps->zeroed_area == area ||
-	    ps->geo.entries_per_area > ps->window_entries ||
-	    snap_area_chunk(&geo, area) >= geo.nr_chunks)
-		return 0;
-	return area;
-}
-
-/* Starts to write what was appended. */
-static void write_window(struct persistent_store *ps)
-{
-	struct window_blocks blocks = blocks_of(ps, ps->written, ps->used - 1);
-	u64 ahead = area_to_zero_ahead(ps);
-
-	ps->commit.zeroing = ahead;
-	atomic_set(&ps->commit.nr_ios, ahead ? 2 : 1);
-	snap_meta_start(&ps->io, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA,
-			blocks.sector, blocks.data, blocks.bytes, io_done, ps);
-	/* Second, so that a device that works at once does the flush meanwhile. */
-	if (ahead)
-		snap_meta_zero_start(&ps->zero_io, entry_sector(ps, ahead, 0),
-				     ps->store.chunk_sectors, io_done, ps);
-}
-
-/* True while the window has room and there is something to append. */
-static bool append_one(struct persistent_store *ps)
+/* Appends what there is room for. */
+static void append(struct persistent_store *ps)
 {
 	struct store_commit *commit = &ps->commit;
-	const struct snap_run *run = commit->runs;
 
-	if (!commit->nr_runs ||
-	    ps->used == ps->window_first + ps->window_entries)
-		return false;
-	snap_entry_pack(run->old_chunk + commit->chunk,
-			run->new_chunk + commit->chunk,
-			&ps->window[ps->used - ps->window_first]);
-	ps->used++;
-	if (++commit->chunk == run->nr_chunks) {
-		commit->chunk = 0;
-		commit->runs++;
-		commit->nr_runs--;
+	while (commit->nr_runs) {
+		const struct snap_run *run = commit->runs;
+
+		if (!snap_window_append(&ps->window,
+					run->old_chunk + commit->chunk,
+					run->new_chunk + commit->chunk))
+			return;
+		if (++commit->chunk == run->nr_chunks) {
+			commit->chunk = 0;
+			commit->runs++;
+			commit->nr_runs--;
+		}
 	}
-	return true;
 }
 
 /* The next window's worth. */
 static int commit_step(struct persistent_store *ps)
 {
-	int r;
-
-	while (append_one(ps))
-		;
-	if (ps->written == ps->used)
-		return 0;
-	if (ps->used == ps->geo.entries_per_area &&
-	    ps->zeroed_area != ps->area + 1) {
-		/* A reader must find a terminator in the next area. */
-		r = zero_area(ps, ps->area + 1);
-		if (r)
-			return r;
-	}
-	write_window(ps);
-	return SNAP_COMMIT_GOES_ON;
+	append(ps);
+	return snap_window_write(&ps->window, ps->commit.done,
+				 ps->commit.context);
 }
 
 static int persistent_commit(struct snap_store *store,
@@ -489,90 +332,33 @@ static int persistent_commit(struct snap_store *store,
 	struct persistent_store *ps = to_persistent(store);
 	int r;
 
-	ps->commit.runs = runs;
-	ps->commit.nr_runs = nr;
-	ps->commit.chunk = 0;
-	ps->commit.done = done;
-	ps->commit.context = context;
-	/* A merge may have left the window at the end of a full area. */
-	window_forward(ps);
-	if (ps->stale) {
-		r = scrub(ps);
-		if (r)
-			return r;
-	}
-	return commit_step(ps);
+	ps->commit = (struct store_commit){
+		.runs = runs,
+		.nr_runs = nr,
+		.done = done,
+		.context = context,
+	};
+	r = snap_window_begin(&ps->window);
+	return r ? r : commit_step(ps);
 }
 
-/*
- * The next step appends to the window, or to the one behind it. The last window of an
- * area may fill it, and then the next area has to be zero.
- */
 static bool persistent_commit_may_sleep(const struct snap_store *store)
 {
 	const struct persistent_store *ps =
 		container_of(store, struct persistent_store, store);
-	u64 zeroed = ps->commit.zeroing ?: ps->zeroed_area;
-	u32 end = ps->window_first + ps->window_entries;
-	u64 area = ps->area;
 
-	if (ps->used == end && end == ps->geo.entries_per_area) {
-		area++;
-		end = ps->window_entries;
-	} else if (ps->used == end) {
-		end += ps->window_entries;
-	}
-	return ps->stale ||
-	       (end == ps->geo.entries_per_area && zeroed != area + 1);
+	return snap_window_may_sleep(&ps->window);
 }
 
 static int persistent_commit_go_on(struct snap_store *store)
 {
 	struct persistent_store *ps = to_persistent(store);
-	int r;
+	int r = snap_window_go_on(&ps->window);
 
-	if (ps->commit.zeroing && !snap_meta_result(&ps->zero_io))
-		ps->zeroed_area = ps->commit.zeroing;
-	ps->commit.zeroing = 0;
-	r = snap_meta_result(&ps->io);
 	if (r)
 		return r;
-	ps->written = ps->used;
 	publish_entries(ps);
-	window_forward(ps);
 	return commit_step(ps);
-}
-
-/* Moves the window back, to where the last entry is. 1: there is none. */
-static int window_back(struct persistent_store *ps)
-{
-	u64 area = ps->area;
-	u32 used = ps->used;
-	u32 first;
-	int r;
-
-	if (!used) {
-		if (!area)
-			return 1;
-		area--;
-		used = ps->geo.entries_per_area;
-	} else if (used > ps->window_first) {
-		return 0;
-	}
-	first = used - ps->window_entries;
-	r = snap_meta_rw(&ps->io, REQ_OP_READ, entry_sector(ps, area, first),
-			 ps->window, ps->window_entries * SNAP_ENTRY_BYTES);
-	if (r) {
-		/* An empty window at the same place, as before; read again next time. */
-		memset(ps->window, 0, ps->window_entries * SNAP_ENTRY_BYTES);
-		return r;
-	}
-	ps->area = area;
-	ps->used = used;
-	ps->written = used;
-	ps->window_first = first;
-	ps->zeroed_area = 0;
-	return 0;
 }
 
 static int persistent_merge_peek(struct snap_store *store,
@@ -582,7 +368,7 @@ static int persistent_merge_peek(struct snap_store *store,
 	u32 i, nr;
 	int r;
 
-	r = window_back(ps);
+	r = snap_window_back(&ps->window);
 	if (r < 0)
 		return r;
 	if (r) {
@@ -590,12 +376,12 @@ static int persistent_merge_peek(struct snap_store *store,
 		ps->merging = true;
 		return 0;
 	}
-	nr = min(max, ps->used - ps->window_first);
+	nr = min(max, snap_window_known(&ps->window));
 	for (i = 0; i < nr; i++) {
-		u32 at = ps->used - nr + i - ps->window_first;
+		u64 at = ps->window.end - nr + i;
 
-		snap_entry_unpack(&ps->window[at], &entries[i].old_chunk,
-				  &entries[i].new_chunk);
+		snap_entry_unpack(snap_window_entry(&ps->window, at),
+				  &entries[i].old_chunk, &entries[i].new_chunk);
 		entries[i].nr_chunks = 1;
 	}
 	return nr;
@@ -604,19 +390,10 @@ static int persistent_merge_peek(struct snap_store *store,
 static int persistent_merge_forget(struct snap_store *store, u32 nr)
 {
 	struct persistent_store *ps = to_persistent(store);
-	u32 left = ps->used - nr;
-	struct window_blocks blocks;
-	int r;
+	int r = snap_window_forget(&ps->window, nr);
 
-	memset(&ps->window[left - ps->window_first], 0, nr * SNAP_ENTRY_BYTES);
-	blocks = blocks_of(ps, left, ps->used - 1);
-	r = snap_meta_rw(&ps->io, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA,
-			 blocks.sector, blocks.data, blocks.bytes);
 	if (r)
 		return r;
-	ps->used = left;
-	ps->written = left;
-	ps->zeroed_area = 0;
 	ps->merging = true;
 	publish_entries(ps);
 	ps->nr_handed_out = ps->nr_entries;

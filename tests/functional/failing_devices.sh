@@ -145,6 +145,18 @@ test_header_that_cannot_be_marked_is_said_in_the_log_and_the_origin_goes_on() {
 	pattern write /dev/mapper/orig --start 3000 --sectors 80 --stamp 3
 }
 
+# With chunks of 512 bytes areas hold 32 entries: this write fills several, of which
+# area 2 is in chunk 67.
+test_one_of_several_areas_that_cannot_be_written_makes_it_invalid() {
+	snapshot P 1
+	break_device cow writes 67 1
+	pattern write /dev/mapper/orig --start 2048 --sectors 120 --stamp 2
+	becomes_lost
+	marked_invalid_on_disk
+	pattern verify /dev/test/o --sectors 2048
+	pattern verify /dev/test/o --start 2048 --sectors 120 --stamp 2
+}
+
 # With chunks of 512 bytes an area holds 32 entries and area 1 is in chunk 34.
 test_next_area_that_cannot_be_zeroed_makes_it_invalid() {
 	snapshot P 1
@@ -294,6 +306,28 @@ test_merge_that_cannot_clear_its_metadata_fails_and_forbids_writes_to_the_batch(
 	break_device cow
 	merged_view_holds /dev/mapper/orig
 	merge_again_is_done
+}
+
+# With chunks of 512 bytes an area holds 32 entries: area 4 is in chunk 133, and
+# its entry 2 is that of sector 2178.
+test_merge_that_cannot_clear_one_of_several_areas_fails_and_can_be_done_again() {
+	snapshot P 1
+	pattern write /dev/mapper/s --start 2048 --sectors 200 --stamp 1
+	dm_remove s orig
+	break_device cow writes 133 1
+	dm_create orig "$(snap_merge_table /dev/mapper/o /dev/mapper/cow P 1)"
+	wait_for status_is orig "Merge failed"
+	pattern verify /dev/mapper/orig --start 2048 --sectors 200 --stamp 1
+	write_fails /dev/mapper/orig 2178 1
+	break_device cow
+	dm_remove orig
+	dm_create orig "$(snap_merge_table /dev/mapper/o /dev/mapper/cow P 1)"
+	wait_for merge_is_done orig
+	pattern verify /dev/mapper/orig --sectors 2048
+	pattern verify /dev/mapper/orig --start 2048 --sectors 200 --stamp 1
+	pattern verify /dev/mapper/orig --start 2248
+	dm_remove orig
+	store_is /dev/test/c "^valid .* entries=0 " --strict
 }
 
 test_merge_failure_leaves_the_other_snapshots_alone() {
