@@ -154,7 +154,7 @@ static void fail(struct snap_merge *merge, bool limbo, const char *why)
 	struct snapshot *snap = merge->snap;
 	struct bio_list bios = BIO_EMPTY_LIST;
 
-	DMERR("%s: merge failed: %s; no data is lost: reads and writes go on%s",
+	DMERR("%s: merge failed: %s; reads and writes go on%s",
 	      dm_table_device_name(snap->ti->table), why,
 	      limbo ? ", except for writes to the chunks of the last batch" : "");
 	write_lock(&snap->lock);
@@ -212,6 +212,34 @@ static u32 read_at_once(const struct snap_merge *merge, u32 nr)
 	return fit >= most / 2 ? fit : 0;
 }
 
+/*
+ * What is read of the store now was loaded before, so the index has it. Where it has not,
+ * somebody else has written to the COW device. Only this work changes the index.
+ */
+static bool are_known(const struct snap_merge *merge, u32 nr_runs)
+{
+	u32 i;
+
+	for (i = 0; i < nr_runs; i++) {
+		const struct snap_run *run = &merge->runs[i];
+		u64 done = 0;
+
+		if (i && run->old_chunk < run[-1].old_chunk + run[-1].nr_chunks)
+			return false;
+		while (done < run->nr_chunks) {
+			struct snap_run known;
+
+			if (!snap_index_lookup(&merge->snap->index,
+					       run->old_chunk + done, &known) ||
+			    known.new_chunk != run->new_chunk + done)
+				return false;
+			done += known.nr_chunks;
+		}
+		cond_resched();
+	}
+	return true;
+}
+
 /* Plans the next batch into merge->runs. Its entries; 0: none left; -errno. */
 static int plan(struct snap_merge *merge, u32 *nr_runs)
 {
@@ -222,8 +250,10 @@ static int plan(struct snap_merge *merge, u32 *nr_runs)
 	int nr = store->type->merge_peek(store, merge->runs, max);
 	u32 at_once;
 
-	if (nr <= 0)
+	if (nr < 0)
 		return nr;
+	if (!nr)
+		return merge->snap->index.nr_chunks ? -EUCLEAN : 0;
 	at_once = read_at_once(merge, nr);
 	*nr_runs = snap_merge_plan(merge->runs, nr, SNAP_INDEX_MAX_RUN);
 	/* Many short runs are better read in one piece than copied one by one. */
@@ -234,7 +264,7 @@ static int plan(struct snap_merge *merge, u32 *nr_runs)
 			return nr;
 		*nr_runs = snap_merge_plan(merge->runs, nr, SNAP_INDEX_MAX_RUN);
 	}
-	return nr;
+	return are_known(merge, *nr_runs) ? nr : -EUCLEAN;
 }
 
 static sector_t run_sector(const struct snap_merge *merge, u32 i)
@@ -575,7 +605,9 @@ static bool merge_batch(struct snap_merge *merge)
 	int nr = plan(merge, &nr_runs);
 
 	if (nr < 0) {
-		fail(merge, false, "the metadata of the COW device could not be read");
+		fail(merge, false,
+		     nr == -EUCLEAN ? "the metadata of the COW device is not what it was when it was loaded" :
+				      "the metadata of the COW device could not be read");
 		return false;
 	}
 	if (!nr) {

@@ -443,6 +443,28 @@ test_scattered_exceptions_are_read_many_at_a_time() {
 	((reads < 500)) || fail "$reads reads for 2000 exceptions"
 }
 
+# Entries that are not in memory are read again, and must be those that were loaded.
+test_merge_of_a_store_that_somebody_else_wrote_to_fails_and_changes_nothing() {
+	local before area=$TEST_DIR/area
+	make_origin 16
+	dev cow-disk 24
+	cowstore fill /dev/test/cow-disk --chunk 1 --exceptions 600 --origin-sectors 32768 --data
+	dm_reload origin "$(snap_merge_table /dev/test/origin /dev/test/cow-disk P 1 merge_paused)"
+	before=$(contents /dev/mapper/origin)
+	# The first two entries change places, without their new chunks.
+	dd if=/dev/test/cow-disk of="$area" bs=512 skip=1 count=1 iflag=direct status=none
+	python3 - "$area" <<-'END'
+		import sys
+		area = bytearray(open(sys.argv[1], "rb").read())
+		area[0:8], area[16:24] = area[16:24], area[0:8]
+		open(sys.argv[1], "wb").write(area)
+	END
+	dd if="$area" of=/dev/test/cow-disk bs=512 seek=1 oflag=direct conv=notrunc status=none
+	dmsetup message origin 0 merge resume
+	wait_for status_is origin "Merge failed"
+	check_eq "$(contents /dev/mapper/origin)" "$before" "what the merging device shows"
+}
+
 # What a snapshot that is taken now shows is the origin's own disk, half merged.
 test_snapshot_taken_while_another_merges_keeps_what_the_origin_held_then() {
 	local expected
