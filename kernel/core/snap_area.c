@@ -34,6 +34,12 @@ chunk_t snap_area_chunk(const struct snap_geometry *geo, u64 area)
 	return 1 + area * snap_group_chunks(geo);
 }
 
+u64 snap_entry_sector(const struct snap_geometry *geo, u64 area, u32 entry)
+{
+	return snap_area_chunk(geo, area) * geo->chunk_sectors +
+	       (((u64)entry * SNAP_ENTRY_BYTES) >> SNAP_SECTOR_SHIFT);
+}
+
 bool snap_chunk_is_metadata(const struct snap_geometry *geo, chunk_t chunk)
 {
 	return chunk % snap_group_chunks(geo) == 1;

@@ -22,6 +22,9 @@ void snap_geometry_init(struct snap_geometry *geo, u32 chunk_sectors,
 /* The chunk that holds metadata area @area. */
 chunk_t snap_area_chunk(const struct snap_geometry *geo, u64 area);
 
+/* The sector of the COW device that holds entry @entry of area @area. */
+u64 snap_entry_sector(const struct snap_geometry *geo, u64 area, u32 entry);
+
 /* True for the positions of metadata areas; the header (chunk 0) is none. */
 bool snap_chunk_is_metadata(const struct snap_geometry *geo, chunk_t chunk);
 

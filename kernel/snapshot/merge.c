@@ -29,7 +29,10 @@
 #define FIRST_BATCH_ENTRIES 256U
 /* Copies under way at once; each may be a run of many chunks. */
 #define MAX_COPIES 64
-/* From this size on a run is as well copied by itself. */
+/*
+ * From this size on a run is as well copied by itself; many shorter ones are better read in
+ * one piece.
+ */
 #define LONG_RUN_SECTORS ((64U << 10) >> SECTOR_SHIFT)
 /* What is read at once for a batch of scattered chunks. */
 #define EXTENT_PAGES ((2U << 20) >> PAGE_SHIFT)
@@ -196,20 +199,44 @@ static u32 extent_chunks(const struct snap_merge *merge)
 static u32 read_at_once(const struct snap_merge *merge, u32 nr)
 {
 	u32 most = extent_chunks(merge), fit = 0;
-	chunk_t first = 0, last = 0;
+	chunk_t first = U64_MAX, last = 0;
 
 	while (fit < nr) {
 		chunk_t chunk = merge->runs[nr - fit - 1].new_chunk;
-		chunk_t low = fit ? min(first, chunk) : chunk;
-		chunk_t high = max(last, chunk);
 
-		if (high - low >= most)
+		first = min(first, chunk);
+		last = max(last, chunk);
+		if (last - first >= most)
 			break;
-		first = low;
-		last = high;
 		fit++;
 	}
 	return fit >= most / 2 ? fit : 0;
+}
+
+/* How many runs they are; where others lie between in the store they count as more. */
+static u32 count_runs(const struct snap_merge *merge, u32 nr)
+{
+	u32 nr_runs = nr, i;
+
+	for (i = 1; i < nr; i++) {
+		const struct snap_run *run = &merge->runs[i];
+
+		if (run[-1].old_chunk + 1 == run->old_chunk &&
+		    run[-1].new_chunk + 1 == run->new_chunk)
+			nr_runs--;
+	}
+	return nr_runs;
+}
+
+/* Of @nr entries as above, how many at their end to take: short runs as are read at once. */
+static u32 take(const struct snap_merge *merge, u32 nr)
+{
+	u64 sectors = (u64)nr * merge->snap->store->chunk_sectors;
+	u32 at_once = read_at_once(merge, nr);
+
+	if (!at_once || sectors / count_runs(merge, nr) >= LONG_RUN_SECTORS)
+		return nr;
+	return at_once;
 }
 
 /*
@@ -248,23 +275,17 @@ static int plan(struct snap_merge *merge, u32 *nr_runs)
 					   store->chunk_sectors,
 					   batch_max_bytes(merge));
 	int nr = store->type->merge_peek(store, merge->runs, max);
-	u32 at_once;
+	u32 taken;
 
 	if (nr < 0)
 		return nr;
 	if (!nr)
 		return merge->snap->index.nr_chunks ? -EUCLEAN : 0;
-	at_once = read_at_once(merge, nr);
-	*nr_runs = snap_merge_plan(merge->runs, nr, SNAP_INDEX_MAX_RUN);
-	/* Many short runs are better read in one piece than copied one by one. */
-	if (at_once && at_once < nr &&
-	    (u64)nr * store->chunk_sectors / *nr_runs < LONG_RUN_SECTORS) {
-		nr = store->type->merge_peek(store, merge->runs, at_once);
-		if (nr < 0)
-			return nr;
-		*nr_runs = snap_merge_plan(merge->runs, nr, SNAP_INDEX_MAX_RUN);
-	}
-	return are_known(merge, *nr_runs) ? nr : -EUCLEAN;
+	taken = take(merge, nr);
+	memmove(merge->runs, merge->runs + nr - taken,
+		taken * sizeof(*merge->runs));
+	*nr_runs = snap_merge_plan(merge->runs, taken, SNAP_INDEX_MAX_RUN);
+	return are_known(merge, *nr_runs) ? taken : -EUCLEAN;
 }
 
 static sector_t run_sector(const struct snap_merge *merge, u32 i)

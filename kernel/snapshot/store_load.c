@@ -51,13 +51,6 @@ struct loader {
 	u32 next_first;
 };
 
-static sector_t entry_sector(const struct snap_load_areas *areas, u64 area,
-			     u32 entry)
-{
-	return snap_area_chunk(areas->geo, area) * areas->geo->chunk_sectors +
-	       entry / (SECTOR_SIZE / SNAP_ENTRY_BYTES);
-}
-
 static size_t piece_bytes(const struct snap_load_areas *areas)
 {
 	return (size_t)areas->piece_entries * SNAP_ENTRY_BYTES;
@@ -166,7 +159,7 @@ static int take_entry(struct loader *ld, u64 area, u32 entry, chunk_t old_chunk,
  * the store ends. 0: go on. -errno.
  */
 static int take_piece(struct loader *ld, u64 area, u32 first,
-		       struct snap_entry_disk *entries)
+		      struct snap_entry_disk *entries)
 {
 	struct snap_load_areas *areas = ld->areas;
 	u32 nr = areas->piece_entries;
@@ -234,7 +227,8 @@ static bool read_start(struct loader *ld)
 	read->area = ld->next_area;
 	read->first = ld->next_first;
 	snap_meta_read_start(&read->io,
-			     entry_sector(areas, read->area, read->first),
+			     snap_entry_sector(areas->geo, read->area,
+					       read->first),
 			     read->data, piece_bytes(areas));
 	ld->nr_started++;
 	ld->next_first += areas->piece_entries;
@@ -307,7 +301,8 @@ static int look_for_stale(struct loader *ld)
 
 	while (!areas->stale && first < areas->geo->entries_per_area) {
 		int r = snap_meta_rw(&read->io.io, REQ_OP_READ,
-				     entry_sector(areas, areas->area, first),
+				     snap_entry_sector(areas->geo, areas->area,
+						   first),
 				     read->data, piece_bytes(areas));
 		if (r)
 			return r;

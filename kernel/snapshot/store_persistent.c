@@ -141,7 +141,7 @@ static int format_store(struct persistent_store *ps, char **error)
 	int r;
 
 	/* The header comes last: a crash before it leaves a fresh device. */
-	r = snap_meta_zero(&ps->io, chunk_sector(ps, snap_area_chunk(&ps->geo, 0)),
+	r = snap_meta_zero(&ps->io, snap_entry_sector(&ps->geo, 0, 0),
 			   ps->store.chunk_sectors);
 	if (!r)
 		r = snap_meta_zero(&ps->io, ps->block_bytes >> SECTOR_SHIFT, rest);

@@ -76,17 +76,10 @@ static u64 area_of(const struct snap_window *window, u64 position)
 	return position / window->geo->entries_per_area;
 }
 
-static sector_t area_sector(const struct snap_window *window, u64 area)
-{
-	return snap_area_chunk(window->geo, area) * window->geo->chunk_sectors;
-}
-
 static sector_t entry_sector(const struct snap_window *window, u64 position)
 {
-	u32 entry = position % window->geo->entries_per_area;
-
-	return area_sector(window, area_of(window, position)) +
-	       entry / (SECTOR_SIZE / SNAP_ENTRY_BYTES);
+	return snap_entry_sector(window->geo, area_of(window, position),
+				 position % window->geo->entries_per_area);
 }
 
 /* An area is more than one window. */
@@ -139,7 +132,7 @@ static void start_zeroes(struct snap_window *window, u64 first_area)
 
 	for (i = 0; i < window->nr_zeroing; i++)
 		snap_meta_zero_start(&window->zero_ios[i],
-				     area_sector(window, first_area + i),
+				     snap_entry_sector(window->geo, first_area + i, 0),
 				     window->geo->chunk_sectors, io_done, window);
 }
 
@@ -270,7 +263,7 @@ int snap_window_write(struct snap_window *window, snap_store_done_fn done,
 	}
 	/* A reader must find a terminator in each area that it gets to. */
 	if (areas_are_large(window)) {
-		r = snap_meta_zero(window->ios, area_sector(window, last),
+		r = snap_meta_zero(window->ios, snap_entry_sector(window->geo, last, 0),
 				   window->geo->chunk_sectors);
 		if (r)
 			return r;

@@ -138,6 +138,9 @@ BOOST_AUTO_TEST_CASE(areas_lie_one_group_apart_behind_the_header)
 	BOOST_TEST(snap_area_chunk(&many, 0) == 1U);
 	BOOST_TEST(snap_area_chunk(&many, 1) == 1026U);
 	BOOST_TEST(snap_area_chunk(&many, 1000) == 1025001U);
+	BOOST_TEST(snap_entry_sector(&one, 2, 0) == 67U);
+	BOOST_TEST(snap_entry_sector(&many, 1, 31) == 1026U * many.chunk_sectors);
+	BOOST_TEST(snap_entry_sector(&many, 1, 32) == 1026U * many.chunk_sectors + 1);
 	BOOST_TEST(snap_area_chunk(&large, 1) == (1U << 26) + 2U);
 	BOOST_TEST(snap_area_chunk(&large, 1ULL << 20) == (1ULL << 46) + (1ULL << 20) + 1);
 }
