@@ -36,6 +36,8 @@ snapctl_daemon() {
 }
 
 snapctl_kill() {
+	# What the kernel says when a killed process is about to make a device-mapper device.
+	allow_kmsg 'workqueue: Failed to create a rescuer kthread for wq "[^"]+": -EINTR'
 	kill -KILL "$daemon"
 	wait "$daemon" || true
 }
