@@ -318,7 +318,7 @@ static void come_alive(struct snapshot *snap)
 {
 	struct snapshot *merging = snap->origin->merging;
 
-	snap->sectors = dm_table_get_size(snap->ti->table);
+	snap->sectors = snap->ti->begin + snap->ti->len;
 	if (snap->merge && merging && merging != snap && merging != snap->peer) {
 		lose(snap, "another one is being merged into its origin");
 	} else if (snap->role == SNAP_ROLE_WAITING) {

@@ -130,6 +130,28 @@ test_whole_write_of_a_last_chunk_that_is_partial_and_its_merge() {
 	pattern verify /dev/test/big --start 2055
 }
 
+# usage: first_target_is_merged NAME, of a table with more than one
+first_target_is_merged() { [[ $(dmsetup status "$1" | head -n 1) =~ \ ([0-9]+)/[0-9]+\ ([0-9]+) && ${BASH_REMATCH[1]} == "${BASH_REMATCH[2]}" ]]; }
+
+# What counts is the end of the target, not of the table that it is in.
+test_last_chunk_that_is_partial_in_a_table_that_goes_on() {
+	dev big 4
+	dev more 4
+	dev c 4
+	dm_linear o /dev/test/big 0 2055
+	pattern write /dev/test/big
+	snap_origin orig /dev/mapper/o
+	dm_create s "$(snap_table /dev/mapper/o $c P 8)" "2055 1024 linear /dev/test/more 0"
+	pattern write /dev/mapper/orig --start 2050 --sectors 5 --stamp 1
+	check_match "$(dmsetup status s | head -n 1)" " [0-9]+/[0-9]+ [0-9]+"
+	pattern verify /dev/mapper/s --sectors 2055
+	dm_remove s orig
+	dm_create orig "$(snap_merge_table /dev/mapper/o $c P 8)" "2055 1024 linear /dev/test/more 0"
+	wait_for first_target_is_merged orig
+	dm_remove orig
+	pattern verify /dev/test/big
+}
+
 # The rest of the COW device behind its last whole chunk is not used.
 test_cow_device_whose_size_is_no_multiple_of_the_chunk() {
 	local store room
