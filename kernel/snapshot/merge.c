@@ -5,15 +5,12 @@
  * docs/design.md.
  */
 #include <linux/blkdev.h>
-#include <linux/dm-io.h>
-#include <linux/dm-kcopyd.h>
-#include <linux/ioprio.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include "copy.h"
 #include "merge.h"
+#include "merge_copy.h"
 #include "meta_io.h"
 #include "nodes.h"
 #include "origin.h"
@@ -27,15 +24,11 @@
 /* Writes to the chunks of a batch wait for it: one that takes longer is followed by a smaller one. */
 #define BATCH_NS (NSEC_PER_SEC / 8)
 #define FIRST_BATCH_ENTRIES 256U
-/* Copies under way at once; each may be a run of many chunks. */
-#define MAX_COPIES 64
 /*
  * From this size on a run is as well copied by itself; many shorter ones are better read in
  * one piece.
  */
 #define LONG_RUN_SECTORS ((64U << 10) >> SECTOR_SHIFT)
-/* What is read at once for a batch of scattered chunks. */
-#define EXTENT_PAGES ((2U << 20) >> PAGE_SHIFT)
 
 struct snap_merge {
 	struct snapshot *snap;
@@ -57,11 +50,7 @@ struct snap_merge {
 	u32 nr_runs;	       /* 0: nothing is published */
 	struct bio_list waiting;
 
-	/* Copies of the batch, and the pages of what was read for it. */
-	struct page_list **extent;
-	atomic_t nr_copies;
-	atomic_t copy_failed;
-	wait_queue_head_t copied;
+	struct snap_merge_copy *copy;
 };
 
 static bool held(struct snap_merge *merge)
@@ -183,22 +172,13 @@ static u64 batch_max_bytes(const struct snap_merge *merge)
 	return rate ? clamp(rate << 8, 64ULL << 10, BATCH_BYTES) : BATCH_BYTES;
 }
 
-/* So many chunks are read at once where they are scattered; 0: they are not. */
-static u32 extent_chunks(const struct snap_merge *merge)
-{
-	sector_t chunk = merge->snap->store->chunk_sectors;
-
-	return chunk & (PAGE_SECTORS - 1) ? 0 :
-					    EXTENT_PAGES / (chunk / PAGE_SECTORS);
-}
-
 /*
  * Of the @nr entries in merge->runs, in the order of the store, how many at its end can
  * be read at once and are worth it: they fill at least half of what is read.
  */
 static u32 read_at_once(const struct snap_merge *merge, u32 nr)
 {
-	u32 most = extent_chunks(merge), fit = 0;
+	u32 most = snap_merge_extent_chunks(merge->snap), fit = 0;
 	chunk_t first = U64_MAX, last = 0;
 
 	while (fit < nr) {
@@ -377,200 +357,6 @@ static bool quiet(struct snap_merge *merge)
 	return ready;
 }
 
-static void copy_ended(struct snap_merge *merge, bool failed)
-{
-	if (failed)
-		atomic_set(&merge->copy_failed, 1);
-	/* The last touch: the waiter holds merge until the count is 0. */
-	rcu_read_lock();
-	atomic_dec(&merge->nr_copies);
-	wake_up_all(&merge->copied);
-	rcu_read_unlock();
-}
-
-static void kcopyd_done(int read_err, unsigned long write_err, void *context)
-{
-	copy_ended(context, read_err || write_err);
-}
-
-static void write_done(unsigned long error, void *context)
-{
-	copy_ended(context, error);
-}
-
-static void wait_for_copies(struct snap_merge *merge, int nr)
-{
-	wait_event(merge->copied, atomic_read(&merge->nr_copies) <= nr);
-}
-
-/*
- * Where run @i goes; false: nowhere. A run of which the origin has no place any more,
- * since it shrank or is gone, must not be forgotten.
- */
-static bool destination(struct snap_merge *merge, u32 i,
-			struct dm_io_region *to)
-{
-	struct snapshot *snap = merge->snap;
-	u64 nr_chunks = merge->runs[i].nr_chunks;
-
-	to->bdev = snap->origin_dev->bdev;
-	to->sector = run_sector(merge, i);
-	to->count = snap_clip_run(snap, bdev_nr_sectors(to->bdev), to->sector,
-				  nr_chunks);
-	if (snap_run_is_cut_short(snap, to->sector, nr_chunks, to->count)) {
-		atomic_set(&merge->copy_failed, 1);
-		return false;
-	}
-	return to->count;
-}
-
-static void copy_by_kcopyd(struct snap_merge *merge)
-{
-	struct snapshot *snap = merge->snap;
-	u32 i;
-
-	for (i = 0; i < merge->nr_runs; i++) {
-		struct dm_io_region from = {
-			.bdev = snap_cow_bdev(snap),
-			.sector = snap_chunk_to_sector(snap,
-						       merge->runs[i].new_chunk),
-		};
-		struct dm_io_region to;
-
-		if (!destination(merge, i, &to))
-			continue;
-		from.count = to.count;
-		wait_for_copies(merge, MAX_COPIES - 1);
-		if (atomic_read(&merge->copy_failed))
-			break;
-		atomic_inc(&merge->nr_copies);
-		dm_kcopyd_copy(snap->origin->kcopyd, &from, 1, &to, 0,
-			       kcopyd_done, merge);
-	}
-	wait_for_copies(merge, 0);
-}
-
-/* The chunks of the COW device that the batch lies in. */
-static struct snap_run extent_of(const struct snap_merge *merge)
-{
-	struct snap_run extent = merge->runs[0];
-	chunk_t end = extent.new_chunk + extent.nr_chunks;
-	u32 i;
-
-	for (i = 1; i < merge->nr_runs; i++) {
-		const struct snap_run *run = &merge->runs[i];
-
-		extent.new_chunk = min(extent.new_chunk, run->new_chunk);
-		end = max(end, run->new_chunk + run->nr_chunks);
-	}
-	extent.nr_chunks = end - extent.new_chunk;
-	return extent;
-}
-
-/*
- * Whether reading the extent at once is worth it: many runs, which fill at least half
- * of it, as those of scattered writes do.
- */
-static bool extent_is_dense(const struct snap_merge *merge,
-			    const struct snap_run *extent)
-{
-	u64 nr = 0;
-	u32 i;
-
-	if (merge->nr_runs < 2 || extent->nr_chunks > extent_chunks(merge))
-		return false;
-	for (i = 0; i < merge->nr_runs; i++)
-		nr += merge->runs[i].nr_chunks;
-	return nr >= extent->nr_chunks / 2;
-}
-
-static bool read_extent(struct snap_merge *merge, const struct snap_run *extent,
-			struct page_list *pages)
-{
-	struct snapshot *snap = merge->snap;
-	struct dm_io_region from = {
-		.bdev = snap_cow_bdev(snap),
-		.sector = snap_chunk_to_sector(snap, extent->new_chunk),
-		.count = snap_chunk_to_sector(snap, extent->nr_chunks),
-	};
-	struct dm_io_request request = {
-		.bi_opf = REQ_OP_READ,
-		.mem.type = DM_IO_PAGE_LIST,
-		.mem.ptr.pl = pages,
-		.client = snap->origin->io,
-	};
-
-	return !dm_io(&request, 1, &from, NULL, IOPRIO_DEFAULT);
-}
-
-/* Writes run @i from its place in merge->extent. */
-static void write_run(struct snap_merge *merge, u32 i, chunk_t extent_first)
-{
-	struct snapshot *snap = merge->snap;
-	sector_t offset = snap_chunk_to_sector(snap, merge->runs[i].new_chunk -
-							     extent_first);
-	struct dm_io_request request = {
-		.bi_opf = REQ_OP_WRITE,
-		.mem.type = DM_IO_PAGE_LIST,
-		.mem.ptr.pl = merge->extent[offset / PAGE_SECTORS],
-		.notify.fn = write_done,
-		.notify.context = merge,
-		.client = snap->origin->io,
-	};
-	struct dm_io_region to;
-
-	if (!destination(merge, i, &to))
-		return;
-	atomic_inc(&merge->nr_copies);
-	dm_io(&request, 1, &to, NULL, IOPRIO_DEFAULT);
-}
-
-/* One read of the COW device for the whole batch. False: it is kcopyd's turn. */
-static bool copy_through_pages(struct snap_merge *merge)
-{
-	struct snap_origin *origin = merge->snap->origin;
-	struct snap_run extent = extent_of(merge);
-	struct page_list *pages, *page;
-	struct blk_plug plug;
-	u32 i, n = 0;
-
-	if (!extent_is_dense(merge, &extent))
-		return false;
-	pages = snap_copy_take_pages(origin, snap_chunk_to_sector(merge->snap,
-								  extent.nr_chunks));
-	if (!pages)
-		return false;
-	if (!read_extent(merge, &extent, pages)) {
-		/* Perhaps not where the runs are. */
-		snap_pages_give(&origin->pages, pages);
-		return false;
-	}
-	for (page = pages; page; page = page->next)
-		merge->extent[n++] = page;
-	for (i = 0; i < merge->nr_runs && !atomic_read(&merge->copy_failed);) {
-		u32 end = min(merge->nr_runs, i + MAX_COPIES);
-
-		blk_start_plug(&plug);
-		for (; i < end; i++)
-			write_run(merge, i, extent.new_chunk);
-		blk_finish_plug(&plug);
-		wait_for_copies(merge, 0);
-	}
-	snap_pages_give(&origin->pages, pages);
-	return true;
-}
-
-/* Copies the batch to the origin and makes it durable there. -errno. */
-static int copy(struct snap_merge *merge)
-{
-	atomic_set(&merge->copy_failed, 0);
-	if (!copy_through_pages(merge))
-		copy_by_kcopyd(merge);
-	if (atomic_read(&merge->copy_failed))
-		return -EIO;
-	return blkdev_issue_flush(merge->snap->origin_dev->bdev);
-}
-
 /* The chunks of the batch belong to the origin now. */
 static void forget(struct snap_merge *merge)
 {
@@ -647,7 +433,7 @@ static bool merge_batch(struct snap_merge *merge)
 		unpublish(merge);
 		return false;
 	}
-	if (copy(merge)) {
+	if (snap_merge_copy(merge->copy, merge->runs, nr_runs)) {
 		fail(merge, false, "copying from the COW device to the origin");
 		return false;
 	}
@@ -731,8 +517,8 @@ struct snap_merge *snap_merge_create(struct snapshot *snap)
 	if (!merge)
 		return NULL;
 	merge->runs = kvcalloc(BATCH_ENTRIES, sizeof(*merge->runs), GFP_KERNEL);
-	merge->extent = kvcalloc(EXTENT_PAGES, sizeof(*merge->extent), GFP_KERNEL);
-	if (!merge->runs || !merge->extent) {
+	merge->copy = snap_merge_copy_create(snap);
+	if (!merge->runs || !merge->copy) {
 		snap_merge_destroy(merge);
 		return NULL;
 	}
@@ -741,7 +527,6 @@ struct snap_merge *snap_merge_create(struct snapshot *snap)
 	if (snap->args.merge_paused)
 		merge->holds |= BIT(SNAP_MERGE_HOLD_PAUSED);
 	bio_list_init(&merge->waiting);
-	init_waitqueue_head(&merge->copied);
 	init_waitqueue_head(&merge->slow);
 	merge->told_at = jiffies;
 	INIT_WORK(&merge->work, merge_work);
@@ -752,7 +537,7 @@ void snap_merge_destroy(struct snap_merge *merge)
 {
 	if (!merge)
 		return;
-	kvfree(merge->extent);
+	snap_merge_copy_destroy(merge->copy);
 	kvfree(merge->runs);
 	kfree(merge);
 }
