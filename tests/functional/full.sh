@@ -6,29 +6,13 @@
 #
 # selection: 6.1
 
-# shellcheck source=tests/lib/failures.sh
-. "${BASH_SOURCE[0]%/*}/../lib/failures.sh"
-
-# 16 chunks of 4 KiB: header, area and room for 14 (of a transient store: 16).
-readonly cow_sectors=128
-
-# The origin /dev/mapper/orig with the pattern on it, a COW device
-# /dev/mapper/cow, which can grow, and the snapshot s.
-# usage: small_snapshot P|PO|N
-small_snapshot() {
-	dev o 4
-	dev c 4
-	pattern write /dev/test/o
-	dm_linear cow /dev/test/c 0 $cow_sectors
-	snap_origin orig /dev/test/o
-	snap_create s /dev/test/o /dev/mapper/cow "$1" 8
-	events=$(dm_events s)
-}
+# shellcheck source=tests/lib/space.sh
+. "${BASH_SOURCE[0]%/*}/../lib/space.sh"
 
 # All room is taken, half of it by the snapshot's own data.
-fill_cow() {
-	local own=$((cow_sectors / 2)) kept
-	kept=$((cow_sectors - own))
+fill_from_both_sides() {
+	local own=$((small_cow / 2)) kept
+	kept=$((small_cow - own))
 	[[ $(dm_table s) == *" N "* ]] || kept=$((kept - 16))
 	pattern write /dev/mapper/s --start 1024 --sectors $own --stamp 1
 	pattern write /dev/mapper/orig --start 2048 --sectors $kept --stamp 2
@@ -36,7 +20,7 @@ fill_cow() {
 	check_eq "$(dm_events s)" "$events" "events while there was room"
 }
 
-# usage: origin_holds [START STAMP]: that and what fill_cow wrote
+# usage: origin_holds [START STAMP]: that and what fill_from_both_sides wrote
 origin_holds() {
 	local filled=64
 	[[ $(dm_table s) == *" N "* ]] || filled=48
@@ -57,7 +41,7 @@ reload_says_invalid() {
 }
 
 snapshot_write_makes_it_invalid() {
-	fill_cow
+	fill_from_both_sides
 	write_fails /dev/mapper/s 3000
 	dm_await s "$events"
 	snapshot_is_lost s
@@ -66,7 +50,7 @@ snapshot_write_makes_it_invalid() {
 }
 
 origin_write_makes_it_invalid() {
-	fill_cow
+	fill_from_both_sides
 	pattern write /dev/mapper/orig --start 4096 --sectors 8 --stamp 3
 	dm_await s "$events"
 	snapshot_is_lost s
@@ -112,7 +96,7 @@ snapshot_holds() {
 # selection: debug
 test_write_to_a_full_po_snapshot_overflows_it() {
 	small_snapshot PO
-	fill_cow
+	fill_from_both_sides
 	write_fails /dev/mapper/s 3000
 	dm_await s "$events"
 	check_eq "$(dm_status s)" Overflow
@@ -134,7 +118,7 @@ test_write_to_a_full_po_snapshot_overflows_it() {
 
 test_origin_write_with_an_overflowed_snapshot_makes_it_invalid() {
 	small_snapshot PO
-	fill_cow
+	fill_from_both_sides
 	write_fails /dev/mapper/s 3000
 	dm_await s "$events"
 	events=$(dm_events s)
@@ -161,7 +145,7 @@ test_origin_write_spares_the_snapshots_that_have_room() {
 	small_snapshot PO
 	dev c2 4
 	snap_create s2 /dev/test/o /dev/test/c2 P 16
-	fill_cow
+	fill_from_both_sides
 	pattern write /dev/mapper/orig --start 4096 --sectors 8 --stamp 3
 	dm_await s "$events"
 	snapshot_is_lost s
@@ -171,17 +155,13 @@ test_origin_write_spares_the_snapshots_that_have_room() {
 	store_is /dev/test/c2 "^valid " --strict
 }
 
-grow_cow() {
-	dm_reload cow "0 1024 linear /dev/test/c 0"
-}
-
 # The size is read live.
 test_cow_device_that_grew_has_room_at_once() {
 	local store
 	for store in P N; do
 		small_snapshot $store
-		fill_cow
-		grow_cow
+		fill_from_both_sides
+		grow_cow 1024
 		check_match "$(dm_status s)" "^128/1024 "
 		pattern write /dev/mapper/s --start 3000 --sectors 8 --stamp 5
 		pattern write /dev/mapper/orig --start 4096 --sectors 80 --stamp 3
@@ -199,10 +179,10 @@ test_cow_device_that_grew_has_room_at_once() {
 
 test_overflowed_snapshot_is_writable_again_after_growth_and_reload() {
 	small_snapshot PO
-	fill_cow
+	fill_from_both_sides
 	write_fails /dev/mapper/s 3000
 	dm_await s "$events"
-	grow_cow
+	grow_cow 1024
 	dm_reload s "$(dm_table s)"
 	check_match "$(dm_status s)" "^128/1024 16$"
 	snapshot_holds
@@ -215,10 +195,10 @@ test_overflowed_snapshot_is_writable_again_after_growth_and_reload() {
 # Lost is lost: growth comes too late.
 test_invalid_snapshot_stays_invalid_after_growth_and_reload() {
 	small_snapshot P
-	fill_cow
+	fill_from_both_sides
 	pattern write /dev/mapper/orig --start 4096 --sectors 8 --stamp 3
 	dm_await s "$events"
-	grow_cow
+	grow_cow 1024
 	dm_reload s "$(dm_table s)"
 	snapshot_is_lost s
 	reload_says_invalid P

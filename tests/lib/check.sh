@@ -77,3 +77,6 @@ wait_for() {
 		sleep 0.1
 	done
 }
+
+# Of all files in a folder.
+sums_of() { (cd "$1" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum); }

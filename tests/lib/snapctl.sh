@@ -32,7 +32,7 @@ END
 snapctl_daemon() {
 	"$VM_REPO/build/userspace/snapctl" daemon --config "$TEST_DIR/snapctl.toml" 2>>"$TEST_DIR/daemon.log" &
 	daemon=$!
-	wait_for snapctl status
+	wait_for snapctl list
 }
 
 snapctl_kill() {
@@ -61,5 +61,3 @@ check_nothing_half_done() {
 			check_match "$line" '^[^:]+:L--w|^[^:]+:L--r' "a device is suspended or has an inactive table"
 	done < <(dmsetup info -c --noheadings -o name,attr)
 }
-
-sums_of() { (cd "$1" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum); }

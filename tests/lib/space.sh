@@ -13,7 +13,8 @@
 readonly small_cow=128
 
 # The origin /dev/mapper/orig with the pattern on it, a COW device
-# /dev/mapper/cow, which can grow, and the snapshot s, with these features.
+# /dev/mapper/cow, which can grow, and the snapshot s, with these features. $events is
+# how many s has had.
 # usage: small_snapshot P|PO|N [FEATURE...]
 small_snapshot() {
 	dev o 4
@@ -23,6 +24,8 @@ small_snapshot() {
 	snap_origin orig /dev/test/o
 	snap_line_s=$(snap_table /dev/test/o /dev/mapper/cow "$1" 8 "${@:2}")
 	dm_create s "$snap_line_s"
+	# shellcheck disable=SC2034 # for the test
+	events=$(dm_events s)
 }
 
 # usage: fill_cow: by writes to the origin, from sector 2048 on
