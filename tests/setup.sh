@@ -1,27 +1,42 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Install every package that building, testing and the demo need, by name. As
-# root, on Debian 12 with its security archive. Does nothing when all are there.
+# Install every package that is needed, by name. As root, on Debian 12; for the
+# tests, with its security archive. Does nothing when all are there.
+#
+# usage: setup.sh                  what building, testing and the demo need
+#        setup.sh build [PACKAGE]...   what building needs, and these
 set -euo pipefail
 
 packages=(
-	# building the module, for every kernel that is supported
-	make gcc g++ libc6-dev bc bison flex cpio kmod dkms sparse libelf-dev libssl-dev xz-utils
+	# the module
+	make gcc libc6-dev kmod dkms
+	# the control plane
+	g++ cmake ninja-build pkg-config linux-libc-dev libboost-dev libboost-test-dev libcli11-dev nlohmann-json3-dev
+	libtomlplusplus-dev libspdlog-dev libfmt-dev libdevmapper-dev libsystemd-dev libkmod-dev libnl-3-dev libnl-genl-3-dev
+	libsqlite3-dev
+)
+testing=(
+	# the module, for every kernel that is supported
 	linux-headers-amd64 linux-headers-cloud-amd64 linux-headers-rt-amd64
 	linux-headers-6.12-amd64 linux-headers-6.12-cloud-amd64 linux-headers-6.12-rt-amd64
+	sparse
 	# the virtual machines and what runs in them
 	qemu-system-x86 busybox-static linux-image-amd64 linux-image-6.12-amd64
 	mmdebstrap dmsetup lvm2 fio e2fsprogs xfsprogs util-linux procps psmisc gawk findutils diffutils file
 	# the kernel with KASAN and lockdep
-	linux-source-6.12
-	# the control plane
-	cmake ninja-build libboost-dev libcli11-dev nlohmann-json3-dev libtomlplusplus-dev libspdlog-dev libfmt-dev
-	libsystemd-dev libkmod-dev libnl-3-dev libnl-genl-3-dev libsqlite3-dev
-	# test programs and checks
-	libboost-test-dev libdevmapper-dev linux-libc-dev pkg-config clang shellcheck git ca-certificates
-	python3 man-db bsdextrautils strace
+	linux-source-6.12 bc bison flex cpio libelf-dev libssl-dev xz-utils
+	# checks
+	clang shellcheck git ca-certificates python3 man-db bsdextrautils strace
 )
+case ${1-} in
+'') packages+=("${testing[@]}") ;;
+build) packages+=("${@:2}") ;;
+*)
+	sed -n 's/^# \(usage\)/\1/p' "$0" >&2
+	exit 2
+	;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do
