@@ -147,6 +147,67 @@ test_a_restarted_daemon_finds_files_that_it_attached_in_other_mounts() {
 	check_eq "$(losetup -a)" ""
 }
 
+# As a reboot leaves it, where the space is on a file system that is mounted later.
+test_a_volume_waits_read_only_for_the_space_of_its_snapshot() {
+	snapctl_start
+	mounted_origin vol 128
+	sums_of "$TEST_DIR/vol" >"$TEST_DIR/before"
+	snapctl create vol monday --size 32M
+	dd if=/dev/urandom of="$TEST_DIR/vol/archive" bs=1M count=4 conv=notrunc,fsync status=none
+	umount "$TEST_DIR/vol"
+	snapctl_kill
+	dm_remove monday vol
+	losetup -D
+	wait_for umount "$TEST_DIR/space"
+
+	snapctl_daemon
+	check_fails snapctl activate --all --with "monday cannot come up, and keeps vol read-only"
+	check_eq "$(field monday health)" missing
+	check_fails dd if=/dev/zero of=/dev/mapper/vol bs=4k count=1 oflag=direct
+	mount_on vol /dev/mapper/vol
+	check_match "$(findmnt -n -o OPTIONS "$TEST_DIR/vol")" '(^|,)ro(,|$)'
+
+	mount_on space /dev/test/space
+	snapctl activate --all | grep "remount,rw" >/dev/null
+	mount -o remount,rw "$TEST_DIR/vol"
+	dd if=/dev/urandom of="$TEST_DIR/vol/archive" bs=1M count=8 conv=notrunc,fsync status=none
+	check_eq "$(sums_in_snapshot monday)" "$(<"$TEST_DIR/before")"
+	check_nothing_half_done
+}
+
+# So it is with the root file system at each boot.
+test_a_snapshot_whose_volume_was_mounted_without_it_is_lost_and_says_so() {
+	snapctl_start
+	dev disk 128
+	dm_linear lv /dev/test/disk
+	mkfs.ext4 -q -E nodiscard /dev/mapper/lv
+	snapctl origin add data /dev/mapper/lv
+	snapctl create data monday --size 32M
+	snapctl create data tuesday --size 32M
+	snapctl_kill
+	dm_remove monday tuesday
+	dm_reload lv "0 $(sectors /dev/test/disk) linear /dev/test/disk 0"
+	dm_remove snapctl-data-real
+	losetup -D
+
+	# Read, it misses nothing.
+	mount_on data /dev/mapper/lv -o ro
+	snapctl_daemon
+	snapctl activate --all
+	check_eq "$(field monday health)" active
+	umount "$TEST_DIR/data"
+	snapctl_kill
+	dm_remove monday
+	snapctl_daemon
+	mount_on data /dev/mapper/lv
+	check_fails snapctl activate --all --with "monday is lost: the origin was written without it"
+	check_eq "$(field monday health)" invalid
+	check_eq "$(field tuesday health)" active
+	snapctl remove monday
+	snapctl remove tuesday
+	snapctl origin remove data
+}
+
 # A counter goes to all origins in turn, each write on disk before the next. At
 # one instant, no origin can be ahead of the one before it, nor two behind.
 test_a_set_is_taken_at_one_instant() {
@@ -262,8 +323,14 @@ test_a_mounted_origin_is_merged() {
 	snapctl create vol monday
 	dd if=/dev/urandom of="$TEST_DIR/vol/archive" bs=1M count=8 conv=notrunc,fsync status=none
 	dd if=/dev/urandom of="$TEST_DIR/vol/new" bs=1M count=8 conv=fsync status=none
+	sums_of "$TEST_DIR/vol" >"$TEST_DIR/after"
+	# Not under a file system that remembers what the volume was.
+	snapctl merge monday --rate 1M --background | grep "vol is in use: the merge begins when it is not" >/dev/null
+	check_eq "$(field monday merge_wanted)" True
+	check_match "$(dm_table vol)" snapshot-origin
+	check_eq "$(sums_of "$TEST_DIR/vol")" "$(<"$TEST_DIR/after")"
 	umount "$TEST_DIR/vol"
-	snapctl merge monday --rate 1M --background
+	wait_for health_is monday merging
 	# In use from the first moment, with the old contents.
 	mount_on vol /dev/mapper/vol
 	check_eq "$(sums_of "$TEST_DIR/vol")" "$(<"$TEST_DIR/before")"

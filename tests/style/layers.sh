@@ -3,6 +3,7 @@
 #
 # Who may include whom is one direction, bottom to top:
 #     uapi <- core <- compat <- snapshot
+#     base <- dm, genl, store <- engine <- ipc <- cli | daemon
 # and knowledge of kernel versions stays in kernel/compat.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2

@@ -24,7 +24,6 @@ BOOST_AUTO_TEST_CASE(the_commented_default_says_what_the_program_does_without_it
 	BOOST_TEST(shipped.cow_directory == built_in.cow_directory);
 	BOOST_TEST(shipped.extend_file == built_in.extend_file);
 	BOOST_TEST(shipped.extend_volume_group == built_in.extend_volume_group);
-	BOOST_TEST(shipped.extend_device == built_in.extend_device);
 	BOOST_TEST(shipped.threshold.count == built_in.threshold.count);
 	BOOST_TEST(shipped.step.count == built_in.step.count);
 	BOOST_TEST(shipped.maximum.count == built_in.maximum.count);
@@ -53,7 +52,9 @@ BOOST_AUTO_TEST_CASE(mistakes_are_named_with_their_line)
 		{"threshold = \"80%\"\n", "c.toml:1: threshold: it belongs into a section, such as [extend]"},
 		{"[extend]\nfile = 1\n", "c.toml:2: extend.file: it must be true or false"},
 		{"[space]\ncow_directory = \"cow\"\n", "c.toml:2: space.cow_directory: it must be a path that starts with /"},
-		{"[full]\nno_space_timeout = -1\n", "c.toml:2: full.no_space_timeout: it must be a number, 0 or more"},
+		{"[full]\nno_space_timeout = -1\n", "c.toml:2: full.no_space_timeout: it must be a number from 0 to 2147483647"},
+		{"[full]\nno_space_timeout = 2147483648\n", "c.toml:2: full.no_space_timeout: it must be a number from 0 to 2147483647"},
+		{"[extend]\ndevice = true\n", "c.toml:2: extend.device: there is no such setting"},
 	};
 	for (const auto& [text, message] : table)
 		BOOST_CHECK_EXCEPTION(static_cast<void>(parse_config(text, "c.toml")), Error,

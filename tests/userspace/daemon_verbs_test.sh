@@ -93,11 +93,15 @@ every_verb_works() {
 	check_eq "$(json 'len(j["origins"]), len(j["snapshots"])')" "(2, 3)"
 
 	expect 0 merge home-tue --dry-run
-	expect 0 merge home-tue
-	check_eq "$output" "merged home-tue"
+	# The simulated volume is in use all the time.
+	expect 0 merge home-tue --background
+	check_match "$output" "home is in use: the merge begins when it is not"
+	expect 0 merge home-tue --pause
+	expect 0 remove home-tue
+	expect 0 merge data-tue
+	check_eq "$output" "merged data-tue"
 	expect 0 rollback sunday --background
 	wait_for gone sunday
-	expect 0 remove data-tue
 	expect 0 origin remove data
 	expect 0 origin remove home
 	# A device that keeps its name may be called by it.
@@ -121,6 +125,7 @@ refusals_have_their_exit_code_and_change_nothing() {
 	expect 2 create data x --on-full explode
 	expect 2 create data x --vg vg --dir /tmp
 	expect 2 create --set s data --cow /dev/sdb
+	expect 2 create data x --cow /dev/sdb --size 1G
 	expect 2 extend x
 	expect 2 activate
 	expect 2 merge x --pause --resume
@@ -143,7 +148,9 @@ refusals_have_their_exit_code_and_change_nothing() {
 }
 
 watch_prints_events_as_they_happen() {
-	"$snapctl" watch --json --count 2 >"$TEST_DIR/events" &
+	"$snapctl" watch other --json >"$TEST_DIR/others" &
+	local other=$!
+	"$snapctl" watch data --json --count 2 >"$TEST_DIR/events" &
 	local watcher=$!
 	# A watcher is one of the daemon's connections; it is there when its first event is.
 	made() {
@@ -155,7 +162,56 @@ watch_prints_events_as_they_happen() {
 	wait "$watcher"
 	output=$(head -n 1 "$TEST_DIR/events")
 	check_eq "$(json 'j["event"]["device"]')" monday
+	check_eq "$(json 'j["event"]["origin"]')" data
 	check_match "$(json 'j["event"]["kind"]')" "created|removed"
+	kill "$other"
+	[[ ! -s $TEST_DIR/others ]] || fail "an event of another origin was printed"
+	expect 0 origin remove data
+}
+
+# The keys of the JSON in $output, of all depths, one a line.
+keys() {
+	python3 -c '
+import json, sys
+def walk(value):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            print(key)
+            walk(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            walk(inner)
+walk(json.load(sys.stdin))' <<<"$output" | sort -u
+}
+
+# usage: check_documented WHAT, of each line of stdin
+check_documented() {
+	local word
+	while read -r word; do
+		grep -F "\`$word\`" "$here/../../docs/output.md" >/dev/null || fail "docs/output.md does not tell of $word of $1"
+	done
+}
+
+output_is_what_the_docs_say() {
+	local command
+	expect 0 origin add data /dev/sda --json
+	keys | check_documented "origin add"
+	for command in "create data monday" "create data tuesday --dry-run" status "show data" "show monday" list doctor "table data" metrics help; do
+		# shellcheck disable=SC2086 # words
+		expect 0 $command --json
+		keys | check_documented "$command"
+	done
+	"$snapctl" watch --count 1 --json >"$TEST_DIR/event" &
+	local watcher=$!
+	made() { "$snapctl" create data wednesday >/dev/null && "$snapctl" remove wednesday >/dev/null; [[ -s $TEST_DIR/event ]]; }
+	wait_for made
+	wait "$watcher"
+	output=$(<"$TEST_DIR/event")
+	keys | check_documented watch
+	expect 0 merge monday --json
+	keys | check_documented merge
+	expect 0 metrics
+	sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' <<<"$output" | check_documented metrics
 	expect 0 origin remove data
 }
 
@@ -214,7 +270,7 @@ an_unreachable_daemon_is_exit_code_4() {
 }
 
 start
-for check in every_verb_works refusals_have_their_exit_code_and_change_nothing watch_prints_events_as_they_happen \
+for check in every_verb_works refusals_have_their_exit_code_and_change_nothing watch_prints_events_as_they_happen output_is_what_the_docs_say \
 	help_agrees_with_the_verbs completion_offers_verbs_options_and_names an_unreachable_daemon_is_exit_code_4; do
 	$check
 done

@@ -83,14 +83,4 @@ BOOST_AUTO_TEST_CASE(device_numbers_are_exact)
 		BOOST_TEST(!parse_device_number(text));
 }
 
-BOOST_AUTO_TEST_CASE(stats_are_pairs)
-{
-	const Stats stats = parse_stats("exceptions=3 state=active");
-	BOOST_TEST(stats.size() == 2u);
-	BOOST_TEST(stats[1].second == "active");
-	BOOST_TEST(parse_stats("").empty());
-	BOOST_CHECK_THROW(static_cast<void>(parse_stats("exceptions")), Error);
-	BOOST_CHECK_THROW(static_cast<void>(parse_stats("=3")), Error);
-}
-
 BOOST_AUTO_TEST_SUITE_END()

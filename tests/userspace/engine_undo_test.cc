@@ -75,6 +75,7 @@ std::vector<Scenario> scenarios()
 			 f.add_home();
 			 f.run(EngineFixture::one("home", "monday"));
 			 f.sim.mapper.set_used(DmName{"monday"}, Bytes{50 * mib});
+			 f.sim.mapper.set_open(DmName{"vg-home"}, 0);
 		 }, change(Merge{"monday", Bytes{mib}})},
 		{"finish a merge", [=](EngineFixture& f) {
 			 merging(f);
@@ -179,6 +180,46 @@ bool round_trip(const Scenario& scenario, Mode mode, std::size_t step, const std
 	return true;
 }
 
+// The machine is restarted where the daemon would be killed. Afterwards there is what a restart
+// leaves of the one or of the other; of a merge that may have begun, only of the other.
+bool reboot_trip(const Scenario& scenario, std::size_t step, const std::string& before, const std::string& after)
+{
+	EngineFixture f;
+	scenario.prepare(f);
+	f.sim.fuse.log.clear();
+	const std::size_t at = f.sim.fuse.count + step;
+	f.sim.fuse.kill_after = at;
+	try {
+		scenario.act(f);
+	} catch (const Killed&) {
+	}
+	if (f.sim.fuse.count <= at)
+		return false;
+	const std::string where = std::string{scenario.name} + ", restarted after " + std::to_string(step) + " (" + f.sim.fuse.log.at(step) + ")";
+	f.sim.reboot();
+	(void)f.sim.engine().activate_all();
+	const std::string world = plain(f.world(), scenario.sizes_vary);
+	BOOST_TEST((world == before || world == after), where + ": half-made:\n" + world + "before was:\n" + before + "after was:\n" + after);
+	// Nothing is left to be done that could do harm later.
+	for (const Finding& finding : f.sim.engine().doctor())
+		BOOST_TEST(finding.what.find("not finished") == std::string::npos, where + ": " + finding.what);
+	f.sim.restart();
+	BOOST_TEST(plain(f.world(), scenario.sizes_vary) == world, where + ": changes with another start:\n" + plain(f.world(), scenario.sizes_vary));
+	f.check_sound();
+	return true;
+}
+
+std::string rebooted_world(const Scenario& scenario, bool acted)
+{
+	EngineFixture f;
+	scenario.prepare(f);
+	if (acted)
+		scenario.act(f);
+	f.sim.reboot();
+	(void)f.sim.engine().activate_all();
+	return plain(f.world(), scenario.sizes_vary);
+}
+
 void try_all(Mode mode)
 {
 	std::size_t rounds = 0;
@@ -209,6 +250,17 @@ BOOST_AUTO_TEST_SUITE(undo)
 BOOST_AUTO_TEST_CASE(change_that_fails_at_any_step_leaves_nothing_behind) { try_all(Mode::fail); }
 BOOST_AUTO_TEST_CASE(daemon_killed_before_any_step_finds_its_way) { try_all(Mode::kill_before); }
 BOOST_AUTO_TEST_CASE(daemon_killed_after_any_step_finds_its_way) { try_all(Mode::kill_after); }
+
+BOOST_AUTO_TEST_CASE(machine_restarted_after_any_step_finds_its_way)
+{
+	for (const Scenario& scenario : scenarios()) {
+		const std::string before = rebooted_world(scenario, false), after = rebooted_world(scenario, true);
+		std::size_t step = 0;
+		while (reboot_trip(scenario, step, before, after))
+			step++;
+		BOOST_TEST(step >= 2u, scenario.name);
+	}
+}
 
 BOOST_AUTO_TEST_CASE(daemon_killed_again_while_it_recovers_finds_its_way_too)
 {

@@ -476,10 +476,88 @@ BOOST_AUTO_TEST_CASE(merge_of_a_taken_over_origin_in_use)
 	add_home();
 	const std::string before = world();
 	run(one("home", "monday"));
-	run(Merge{"monday", Bytes{8 * mib}});
-	BOOST_TEST(dm::format_table(sim.mapper.table(DmName{"vg-home"})).find(" 2 merge_rate 8192\n") != std::string::npos);
+	sim.mapper.set_used(DmName{"monday"}, Bytes{50 * mib});
+	// Not under those who use it.
+	const std::string made = world();
+	BOOST_TEST(run(Merge{"monday", Bytes{8 * mib}}).text.find("home is in use: the merge begins when it is not") == 0);
+	BOOST_TEST(snapshot("monday").merge_wanted);
 	sim.engine().poll();
+	BOOST_TEST(world() == made);
+	BOOST_TEST(!run(Merge{"monday", Bytes{8 * mib}}).changed);
+	run(MergeControl{"monday", MergeControl::What::pause, {}});
+	BOOST_TEST(!snapshot("monday").merge_wanted);
+	run(Merge{"monday", Bytes{8 * mib}});
+	sim.mapper.set_open(DmName{"vg-home"}, 0);
+	sim.engine().poll();
+	BOOST_TEST(!snapshot("monday").merge_wanted);
+	BOOST_TEST((snapshot("monday").health == Health::merging));
+	BOOST_TEST(dm::format_table(sim.mapper.table(DmName{"vg-home"})).find(" 2 merge_rate 8192\n") != std::string::npos);
+	sim.mapper.set_used(DmName{"vg-home"}, Bytes{8192});
+	sim.engine().poll();
+	sim.mapper.set_open(DmName{"vg-home"}, 1);
 	BOOST_TEST(world() == before);
+}
+
+BOOST_AUTO_TEST_CASE(merge_that_is_wanted_begins_with_the_next_boot)
+{
+	add_data();
+	run(one("data", "monday"));
+	sim.mapper.set_used(DmName{"monday"}, Bytes{50 * mib});
+	sim.mapper.set_open(DmName{"data"}, 1);
+	run(Merge{"monday", {}});
+	BOOST_TEST((snapshot("monday").health == Health::active));
+	sim.reboot();
+	(void)sim.engine().activate_all();
+	BOOST_TEST((snapshot("monday").health == Health::merging));
+	BOOST_TEST(!snapshot("monday").merge_wanted);
+}
+
+BOOST_AUTO_TEST_CASE(nothing_else_replaces_the_table_of_a_merge)
+{
+	add_data();
+	run(one("data", "monday"));
+	run(one("data", "tuesday"));
+	sim.mapper.set_used(DmName{"monday"}, Bytes{50 * mib});
+	run(Merge{"monday", {}});
+	const std::string merging = dm::format_table(sim.mapper.table(DmName{"data"}));
+	refuses(*this, Deactivate{"tuesday"}, "monday is being merged into the same origin");
+	run(Remove{"tuesday"});
+	BOOST_TEST(dm::format_table(sim.mapper.table(DmName{"data"})) == merging);
+}
+
+BOOST_AUTO_TEST_CASE(full_snapshot_that_waits_is_not_lost_to_a_suspend)
+{
+	add_data();
+	run(one("data", "monday"));
+	run(one("data", "tuesday"));
+	sim.mapper.set_used(DmName{"monday"}, Bytes{~0ull >> 1});
+	sim.mapper.set_used(DmName{"monday"}, snapshot("monday").usage->total);
+	refuses(*this, one("data", "wednesday"), "it is full, and would be lost");
+	refuses(*this, Merge{"tuesday", {}}, "it is full, and would be lost");
+	run(Remove{"monday"});
+	run(one("data", "wednesday"));
+}
+
+BOOST_AUTO_TEST_CASE(origins_are_suspended_before_those_that_their_snapshots_write_to)
+{
+	add_data();
+	add_home();
+	sim.host.add_mount("/srv", "/dev/mapper/data", Bytes{900 * mib});
+	Create create = one("home", "monday");
+	create.space = {SpaceKind::file, "/srv"};
+	run(create);
+	// The other way round both would wait for each other.
+	sim.host.add_mount("/homes", "/dev/mapper/vg-home", Bytes{400 * mib});
+	create = one("data", "d");
+	create.space = {SpaceKind::file, "/homes"};
+	refuses(*this, create, "it lies on the origin data itself");
+	create = Create{};
+	create.set = "night";
+	create.members = {{"data", "data-night"}, {"home", "home-night"}};
+	create.space = {SpaceKind::volume_group, "vg"};
+	const auto plan = sim.engine().plan(create);
+	const std::string& section = plan->steps().back().text;
+	BOOST_TEST(section.find("suspend vg-home") < section.find("suspend data"), section);
 }
 
 BOOST_AUTO_TEST_CASE(merge_is_paused_resumed_and_limited_by_messages)
@@ -503,6 +581,19 @@ BOOST_AUTO_TEST_CASE(merge_is_paused_resumed_and_limited_by_messages)
 	sim.mapper.set_state(DmName{"data"}, dm::StatusWord::merge_failed);
 	BOOST_TEST((snapshot("monday").health == Health::merge_failed));
 	run(MergeControl{"monday", MergeControl::What::resume, {}});
+	BOOST_TEST((snapshot("monday").health == Health::merging));
+}
+
+BOOST_AUTO_TEST_CASE(merge_of_what_could_not_be_merged_tries_again)
+{
+	add_data();
+	run(one("data", "monday"));
+	sim.mapper.set_used(DmName{"monday"}, Bytes{50 * mib});
+	run(Merge{"monday", {}});
+	sim.mapper.set_state(DmName{"data"}, dm::StatusWord::merge_failed);
+	refuses(*this, Merge{"monday", Bytes{1 << 20}}, "the rate of a merge that failed cannot be changed");
+	BOOST_TEST((snapshot("monday").health == Health::merge_failed));
+	BOOST_TEST(run(Merge{"monday", {}}).text == "the merge of monday was started again");
 	BOOST_TEST((snapshot("monday").health == Health::merging));
 }
 

@@ -250,6 +250,17 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_FIXTURE_TEST_SUITE(rebooting, EngineFixture)
 
+namespace {
+
+bool has_problem(const std::vector<Finding>& findings, const std::string& text)
+{
+	return std::any_of(findings.begin(), findings.end(), [&](const Finding& f) {
+		return f.level == Finding::Level::problem && f.what.find(text) != std::string::npos;
+	});
+}
+
+} // namespace
+
 BOOST_AUTO_TEST_CASE(everything_comes_back)
 {
 	add_data();
@@ -293,7 +304,7 @@ BOOST_AUTO_TEST_CASE(merge_goes_on_after_a_reboot)
 	check_sound();
 }
 
-BOOST_AUTO_TEST_CASE(snapshot_whose_space_is_gone_is_lost_but_its_origin_comes_up)
+BOOST_AUTO_TEST_CASE(origin_stays_read_only_until_the_space_of_all_its_snapshots_is_there)
 {
 	add_data();
 	Create create = one("data", "d");
@@ -306,13 +317,74 @@ BOOST_AUTO_TEST_CASE(snapshot_whose_space_is_gone_is_lost_but_its_origin_comes_u
 	foreign[1081] = std::byte{0xef};
 	sim.host.set_start("/dev/sdb", foreign);
 	const auto findings = sim.engine().activate_all();
-	BOOST_TEST(std::any_of(findings.begin(), findings.end(), [](const Finding& f) {
-		return f.level == Finding::Level::problem && f.what.find("the snapshot d is lost: /dev/sdb holds something else now") == 0;
-	}));
-	BOOST_TEST((snapshot("d").health == Health::invalid));
+	BOOST_TEST(has_problem(findings, "the snapshot d cannot come up, and keeps data read-only: /dev/sdb holds ext2/3/4 instead of its store"));
+	BOOST_TEST((snapshot("d").health == Health::inactive));
 	BOOST_TEST((snapshot("f").health == Health::active));
-	refuses(*this, Activate{"d"}, "it is lost");
+	BOOST_TEST(sim.mapper.info(DmName{"data"})->read_only);
+
+	// The right disk is there.
+	sim.host.forget_start("/dev/sdb");
+	BOOST_TEST(!has_problem(sim.engine().activate_all(), ""));
+	BOOST_TEST((snapshot("d").health == Health::active));
+	BOOST_TEST(!sim.mapper.info(DmName{"data"})->read_only);
+	check_sound();
+
+	// Or it never comes back.
+	sim.reboot();
+	sim.host.set_start("/dev/sdb", std::vector<std::byte>(4096));
+	BOOST_TEST(has_problem(sim.engine().activate_all(), "/dev/sdb holds nothing instead of its store"));
+	BOOST_TEST(sim.mapper.info(DmName{"data"})->read_only);
 	run(Remove{"d"});
+	BOOST_TEST(!sim.mapper.info(DmName{"data"})->read_only);
+	check_sound();
+}
+
+BOOST_AUTO_TEST_CASE(store_that_is_marked_invalid_is_lost_after_a_reboot)
+{
+	add_data();
+	run(one("data", "monday"));
+	sim.mapper.set_state(DmName{"monday"}, dm::StatusWord::invalid);
+	sim.reboot();
+	BOOST_TEST(has_problem(sim.engine().activate_all(), "the snapshot monday is lost: it was full"));
+	BOOST_TEST((snapshot("monday").health == Health::invalid));
+	BOOST_TEST(!sim.mapper.info(DmName{"data"})->read_only);
+	refuses(*this, Activate{"monday"}, "it is lost");
+	run(Remove{"monday"});
+}
+
+BOOST_AUTO_TEST_CASE(origin_stays_down_while_half_of_its_merge_is_missing)
+{
+	add_data();
+	run(one("data", "monday"));
+	sim.mapper.set_used(DmName{"monday"}, Bytes{50 * mib});
+	run(Merge{"monday", {}});
+	refuses(*this, Remove{"monday"}, "it is being merged");
+	sim.reboot();
+	const std::string file = snapshot("monday").cow_device;
+	sim.host.set_start(file, std::vector<std::byte>(4096));
+	BOOST_TEST(has_problem(sim.engine().activate_all(), "it is half merged with monday"));
+	BOOST_TEST(origin("data").major_minor.empty());
+	sim.host.forget_start(file);
+	refuses(*this, Remove{"monday"}, "it is being merged");
+	BOOST_TEST(!has_problem(sim.engine().activate_all(), ""));
+	BOOST_TEST((snapshot("monday").health == Health::merging));
+
+	sim.reboot();
+	sim.host.set_start(file, std::vector<std::byte>(4096));
+	BOOST_TEST(run(Remove{"monday"}).text.find("data was left half merged") != std::string::npos);
+	BOOST_TEST(!has_problem(sim.engine().activate_all(), ""));
+	BOOST_TEST(!origin("data").major_minor.empty());
+}
+
+BOOST_AUTO_TEST_CASE(snapshot_of_a_volume_that_was_mounted_before_it_came_up_is_lost)
+{
+	add_home();
+	run(one("home", "monday"));
+	sim.reboot();
+	sim.host.add_mount("/home", "/dev/mapper/vg-home", Bytes{mib});
+	BOOST_TEST(has_problem(sim.engine().activate_all(), "the snapshot monday is lost: the origin was written without it"));
+	BOOST_TEST((snapshot("monday").health == Health::invalid));
+	BOOST_TEST(!origin("home").major_minor.empty());
 }
 
 BOOST_AUTO_TEST_CASE(transient_snapshot_is_lost_with_a_reboot)

@@ -55,6 +55,7 @@ inline engine::Event full_event()
 	return {.kind = engine::EventKind::low_water,
 		.when = moment(1'700'000'001'000'001),
 		.device = "monday",
+		.origin = "vol",
 		.major_minor = "253:2",
 		.uuid = "SNAPCTL-abc",
 		.usage = engine::Usage{Bytes{1}, Bytes{2}, Bytes{3}},
@@ -117,7 +118,7 @@ public:
 	}
 	std::vector<engine::Counters> counters() override
 	{
-		return {{"monday", {{"copies", 5}, {"bytes_copied", 81920}}, {1, 0, 2}}};
+		return {{"monday", {{"copies", 5}, {"copied_bytes", 81920}, {"exceptions", 4}}, {1, 0, 2}}};
 	}
 	std::unique_ptr<engine::Plan> plan(const engine::Change& change) override
 	{

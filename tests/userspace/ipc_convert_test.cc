@@ -53,7 +53,7 @@ BOOST_AUTO_TEST_CASE(every_struct_survives_the_round_trip)
 	twice(full_snapshot());
 	twice(engine::SnapshotState{});
 	twice(test::full_event());
-	twice(engine::Event{engine::EventKind::invalid, {}, "", "", "", {}, {}, ""});
+	twice(engine::Event{engine::EventKind::invalid, {}, "", "", "", "", {}, {}, ""});
 	twice(engine::Outcome{false, "nothing to do", {}});
 	twice(engine::Outcome{true, "done", std::chrono::microseconds{12}});
 	twice(engine::Finding{engine::Finding::Level::problem, "a", "b"});
@@ -72,9 +72,9 @@ BOOST_AUTO_TEST_CASE(every_field_arrives)
 	BOOST_TEST(s.usage->metadata.count == 3u);
 	BOOST_TEST(s.merge->time_left->count() == 7);
 	BOOST_TEST((s.created == expected.created));
-	BOOST_TEST(to_json(expected).size() == 16u); // as many as the struct has
+	BOOST_TEST(to_json(expected).size() == 17u); // as many as the struct has
 	BOOST_TEST(to_json(test::full_origin()).size() == 8u);
-	BOOST_TEST(to_json(test::full_event()).size() == 8u);
+	BOOST_TEST(to_json(test::full_event()).size() == 9u);
 }
 
 BOOST_AUTO_TEST_CASE(every_change_survives_the_round_trip)
@@ -202,6 +202,8 @@ BOOST_AUTO_TEST_CASE(metrics_are_openmetrics)
 	has(R"(snapctl_snapshot_health{snapshot="monday",origin="vol",snapctl_snapshot_health="merging"} 1)");
 	has(R"(snapctl_snapshot_health{snapshot="monday",origin="vol",snapctl_snapshot_health="active"} 0)");
 	has(R"(snapctl_kernel_copies_total{snapshot="monday"} 5)");
+	has("# TYPE snapctl_kernel_exceptions gauge");
+	has(R"(snapctl_kernel_exceptions{snapshot="monday"} 4)");
 	has(R"(snapctl_first_write_latency_seconds_bucket{snapshot="monday",le="0.000001"} 1)");
 	has(R"(snapctl_first_write_latency_seconds_bucket{snapshot="monday",le="0.000004"} 3)");
 	has(R"(snapctl_first_write_latency_seconds_bucket{snapshot="monday",le="+Inf"} 3)");

@@ -167,6 +167,13 @@ BOOST_AUTO_TEST_CASE(the_socket_is_for_its_owner_alone)
 	BOOST_CHECK_THROW((void)listen_at(path, std::nullopt), Error);
 	stop();
 	BOOST_CHECK_NO_THROW((void)listen_at(path, std::nullopt));
+	struct stat made{};
+	BOOST_TEST(stat(path.c_str(), &made) == 0);
+	BOOST_TEST((made.st_mode & 07777) == 0600u);
+	open_to(path, getgid());
+	BOOST_TEST(stat(path.c_str(), &made) == 0);
+	BOOST_TEST((made.st_mode & 07777) == 0660u);
+	BOOST_CHECK_THROW(open_to(path + ".not", getgid()), Error);
 	std::filesystem::remove(path);
 	std::filesystem::create_directory(path);
 	BOOST_CHECK_THROW((void)listen_at(path, std::nullopt), Error);

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <map>
 #include <sstream>
 
@@ -17,6 +18,9 @@ namespace snapctl {
 namespace {
 
 using Node = toml::node;
+
+// Of a timeout, as the module takes it.
+constexpr std::uint64_t most_seconds = std::numeric_limits<std::int32_t>::max();
 
 class Reader {
 public:
@@ -42,11 +46,11 @@ public:
 			wrong(node, key, "it must be true or false");
 		value = *got;
 	}
-	void number(const Node& node, const std::string& key, std::uint64_t& value) const
+	void number(const Node& node, const std::string& key, std::uint64_t most, std::uint64_t& value) const
 	{
 		const auto got = node.value_exact<std::int64_t>();
-		if (!got || *got < 0)
-			wrong(node, key, "it must be a number, 0 or more");
+		if (!got || *got < 0 || static_cast<std::uint64_t>(*got) > most)
+			wrong(node, key, "it must be a number from 0 to " + std::to_string(most));
 		value = static_cast<std::uint64_t>(*got);
 	}
 	void percent(const Node& node, const std::string& key, Percent& value) const
@@ -91,7 +95,6 @@ Config parse_config(std::string_view text, std::string_view name)
 		{"space.cow_directory", [&](auto& n, auto& k) { read.path(n, k, config.cow_directory); }},
 		{"extend.file", [&](auto& n, auto& k) { read.boolean(n, k, config.extend_file); }},
 		{"extend.volume_group", [&](auto& n, auto& k) { read.boolean(n, k, config.extend_volume_group); }},
-		{"extend.device", [&](auto& n, auto& k) { read.boolean(n, k, config.extend_device); }},
 		{"extend.threshold", [&](auto& n, auto& k) {
 			 read.percent(n, k, config.threshold);
 			 if (config.threshold > Percent{100})
@@ -103,7 +106,7 @@ Config parse_config(std::string_view text, std::string_view name)
 				 read.wrong(n, k, "it must be more than 0%");
 		 }},
 		{"extend.maximum", [&](auto& n, auto& k) { read.percent(n, k, config.maximum); }},
-		{"full.no_space_timeout", [&](auto& n, auto& k) { read.number(n, k, config.no_space_timeout); }},
+		{"full.no_space_timeout", [&](auto& n, auto& k) { read.number(n, k, most_seconds, config.no_space_timeout); }},
 	};
 	for (const auto& [section, node] : root) {
 		const std::string section_name{section.str()};

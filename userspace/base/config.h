@@ -23,7 +23,6 @@ struct Config {
 	// [extend]
 	bool extend_file = true;
 	bool extend_volume_group = true;
-	bool extend_device = false;
 	Percent threshold{80}; // 0 and 100 both switch it off
 	Percent step{50};      // of the present size
 	Percent maximum{0};    // of the origin's size; 0: what the worst case needs

@@ -81,7 +81,7 @@ int main(int argc, char** argv, int (*daemon)(const DaemonOptions&))
 		code = unreachable;
 	} catch (const ipc::Declined& error) {
 		complain(error.what(), error.advice());
-		code = error.code() == "damaged" ? damage : error.code() == "malformed" ? usage : failed;
+		code = error.code() == "damaged" ? damage : failed;
 	} catch (const Error& error) {
 		complain(error.what(), error.advice());
 	} catch (const std::exception& error) {

@@ -49,15 +49,15 @@ private:
 // then elsewhere. It is no result, so it goes to stderr.
 class Progress {
 public:
-	Progress(Terminal& terminal, const std::string& name) : terminal_{terminal}, name_{name} {}
+	explicit Progress(Terminal& terminal) : terminal_{terminal} {}
 	~Progress() { clear(); }
 	Progress(const Progress&) = delete;
 	Progress& operator=(const Progress&) = delete;
 
-	void show(const engine::MergeState& merge)
+	void show(const std::string& name, const engine::MergeState& merge)
 	{
 		if (terminal_.err_is_terminal) {
-			terminal_.err << '\r' << progress_bar(name_, merge, terminal_.width - 1) << "\x1b[K" << std::flush;
+			terminal_.err << '\r' << progress_bar(name, merge, terminal_.width - 1) << "\x1b[K" << std::flush;
 			drawn_ = true;
 			return;
 		}
@@ -65,7 +65,7 @@ public:
 		if (now < next_)
 			return;
 		next_ = now + seconds{10};
-		terminal_.err << progress_line(name_, merge) << std::endl;
+		terminal_.err << progress_line(name, merge) << std::endl;
 	}
 	void clear()
 	{
@@ -76,10 +76,27 @@ public:
 
 private:
 	Terminal& terminal_;
-	std::string name_;
 	bool drawn_ = false;
 	steady_clock::time_point next_{};
 };
+
+// It is gone: into its origin, unless somebody renamed it.
+std::optional<std::string> renamed(Session& session, const std::string& origin)
+{
+	for (const auto& snapshot : session.client().snapshots())
+		if (snapshot.origin == origin && (snapshot.merge || snapshot.merge_wanted))
+			return snapshot.name;
+	return std::nullopt;
+}
+
+// Whether the origin has come through a merge whole, and not been left behind half merged.
+bool is_whole(Session& session, const std::string& origin)
+{
+	for (const auto& state : session.client().origins())
+		if (state.name == origin)
+			return !state.major_minor.empty();
+	return true;
+}
 
 std::optional<SnapshotState> find_snapshot(Session& session, const std::string& name)
 {
@@ -117,10 +134,12 @@ int print_end(Session& session, const std::string& name, bool merged)
 }
 
 // Follows a merge to its end. A daemon that is restarted meanwhile is given time.
-int follow(Session& session, const std::string& name, ipc::Client& events)
+int follow(Session& session, std::string name, ipc::Client& events)
 {
 	const CatchInterrupt guard;
-	Progress progress{session.terminal, name};
+	std::string origin;
+	bool waiting_said = false;
+	Progress progress{session.terminal};
 	bool paused_said = false;
 	auto heard = steady_clock::now(); // from the daemon
 	bool lost = false;
@@ -133,12 +152,27 @@ int follow(Session& session, const std::string& name, ipc::Client& events)
 			const auto state = find_snapshot(session, name);
 			heard = steady_clock::now();
 			lost = false;
-			if (!state || state->health == Health::merge_failed) {
+			if (state)
+				origin = state->origin;
+			if (!state) {
+				if (const auto other = renamed(session, origin)) {
+					name = *other;
+					continue;
+				}
 				progress.clear();
-				return print_end(session, name, !state);
+				return print_end(session, name, is_whole(session, origin));
 			}
-			if (state->merge) {
-				progress.show(*state->merge);
+			if (state->health == Health::merge_failed) {
+				progress.clear();
+				return print_end(session, name, false);
+			}
+			if (state->merge_wanted) {
+				if (!waiting_said)
+					session.terminal.err << origin << " is in use: the merge begins when it is not. Unmount it, or restart the machine; "
+							     << "`snapctl merge --pause " << name << "` takes the wish back.\n" << std::flush;
+				waiting_said = true;
+			} else if (state->merge) {
+				progress.show(name, *state->merge);
 				if (state->merge->paused && !paused_said) {
 					progress.clear();
 					session.terminal.err << "The merge is paused; `snapctl merge --resume " << name

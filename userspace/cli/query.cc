@@ -34,6 +34,8 @@ std::string attention(const SnapshotState& s)
 	case Health::inactive:
 	case Health::merging: break;
 	}
+	if (s.merge_wanted)
+		return "is merged as soon as " + s.origin + " is not in use";
 	return "";
 }
 

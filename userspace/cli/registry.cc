@@ -14,7 +14,7 @@ const Operand one_snapshot{"SNAPSHOT", "the snapshot's name", Kind::snapshot};
 
 const std::vector<Option> merge_options{
 	{"background", "", "start it and do not wait"},
-	{"pause", "", "stop a merge that is under way; the volume can be used"},
+	{"pause", "", "stop a merge that is under way, or take back one that has not begun; the volume can be used"},
 	{"resume", "", "go on with it"},
 	{"rate", "SIZE", "merge at most so much a second; 0 is no limit. Also of a merge under way"},
 };
@@ -23,7 +23,7 @@ const Option names_option{"names", "", "print the names only, one a line"};
 
 const std::vector<Verb> verbs{
 	{"origin add", "put a volume under snapctl's care",
-	 {{"NAME", "what it is to be called: it becomes /dev/mapper/NAME"},
+	 {{"NAME", "what it is to be called; a disk or partition becomes /dev/mapper/NAME"},
 	  {"DEVICE", "a block device that is not in use, or a device-mapper device, also in use", Kind::device}},
 	 {}, true, true, run_origin_add},
 	{"origin remove", "give a volume back",
@@ -34,13 +34,13 @@ const std::vector<Verb> verbs{
 	 {{"ORIGIN", "the volume; with --set, all of them", Kind::origin},
 	  {"SNAPSHOT", "what the snapshot is to be called; with --set NAME, the snapshots are called ORIGIN-NAME",
 	   Kind::origin, true, true}},
-	 {{"size", "SIZE", "space for what changes: 20% of the volume, or 10G. The default is 20%"},
+	 {{"size", "SIZE", "space for what changes: 20% of the volume, or 10G. The default is 20%. Not with --cow"},
 	  {"dir", "DIRECTORY", "take the space from a file here; the default is cow_directory of the configuration", Kind::directory},
 	  {"vg", "GROUP", "take the space from this volume group of LVM2"},
-	  {"cow", "DEVICE", "use this block device, which is overwritten", Kind::device},
+	  {"cow", "DEVICE", "use this block device, all of it, which is overwritten", Kind::device},
 	  {"chunk", "SIZE", "copy in units of this size, a power of two. The default is 4 KiB, or the devices' block size"},
 	  {"transient", "", "keep no metadata: quicker, and gone after a reboot"},
-	  {"on-full", "WHAT", "when there is no space left: queue (hold I/O back until there is), overflow (reads go on), or invalidate. The default is queue",
+	  {"on-full", "WHAT", "when there is no space left: queue (hold I/O back until there is, the origin's too), overflow (reads go on), or invalidate. The default is queue",
 	   Kind::text, {"queue", "overflow", "invalidate"}},
 	  {"read-only", "", "the snapshot cannot be written"},
 	  {"set", "NAME", "take one of each volume given, all at one instant"}},
@@ -66,7 +66,7 @@ const std::vector<Verb> verbs{
 	{"merge", "put a volume back to what a snapshot of it shows", {one_snapshot}, merge_options, true, true, run_merge},
 	{"rollback", "the same as merge", {one_snapshot}, merge_options, true, true, run_merge},
 	{"watch", "print events as they happen",
-	 {{"NAME", "only those of this origin or snapshot", Kind::origin_or_snapshot, true}},
+	 {{"NAME", "only those of this snapshot, or of the snapshots of this origin", Kind::origin_or_snapshot, true}},
 	 {{"count", "N", "end after so many"}},
 	 false, true, run_watch},
 	{"status", "say at a glance how things are", {}, {}, false, true, run_status},

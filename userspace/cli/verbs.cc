@@ -68,10 +68,10 @@ int run_create(Session& session)
 			throw UsageError("'" + given.operands[2] + "' is one argument too many; several volumes need --set");
 		create.members.push_back({given.operands[0], given.operands[1]});
 	}
+	if (given.has("size") && given.has("cow"))
+		throw UsageError("--size: with --cow it is all of that device");
 	if (const auto size = given.get("size"))
 		create.size = size_from(*size, "--size");
-	else if (given.has("cow"))
-		create.size = Percent{100}; // all of that device
 	create.space = space_from(given);
 	if (const auto chunk = given.get("chunk"))
 		create.chunk = bytes_from(*chunk, "--chunk");

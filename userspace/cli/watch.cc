@@ -48,7 +48,8 @@ int run_watch(Session& session)
 		const auto event = session.client().next_event(std::chrono::hours{1});
 		if (!event)
 			continue;
-		if (!session.invocation.operands.empty() && event->device != session.operand(0))
+		if (!session.invocation.operands.empty() && event->device != session.operand(0) &&
+		    event->origin != session.operand(0))
 			continue;
 		print_event(session, *event);
 		if (!session.terminal.out)

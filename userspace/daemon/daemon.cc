@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/daemon.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/config.h"
+#include "base/error.h"
 #include "daemon/engine_loop.h"
 #include "daemon/notify.h"
 #include "engine/simulation.h"
@@ -37,6 +40,20 @@ void lock_memory(bool simulated)
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
 		std::cerr << "snapctl: cannot lock memory (" << std::strerror(errno)
 			  << "); a volume that holds this program or swap should not be an origin" << std::endl;
+}
+
+// Of two daemons the second would resume what the first has suspended. Held until the end.
+UniqueFd lock_out_others(const std::string& socket)
+{
+	const std::filesystem::path folder = std::filesystem::absolute(socket).parent_path();
+	std::filesystem::create_directories(folder);
+	const std::string path = (folder / "daemon.lock").string();
+	UniqueFd fd{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
+	if (!fd)
+		throw Error::from_errno(errno, "start", path);
+	if (::flock(fd.get(), LOCK_EX | LOCK_NB) < 0)
+		throw Error{Failure::busy, "start", path, "another daemon is running"};
+	return fd;
 }
 
 // Says to systemd that the loop still turns.
@@ -76,8 +93,12 @@ void log_event(const engine::Event& event)
 
 UniqueFd listening_socket(const std::string& path, std::optional<gid_t> readers)
 {
-	if (auto inherited = inherited_socket())
+	if (auto inherited = inherited_socket()) {
+		// systemd made it for root alone, unless its unit says otherwise.
+		if (readers)
+			ipc::open_to(path_of(*inherited), *readers);
 		return std::move(*inherited);
+	}
 	std::filesystem::create_directories(std::filesystem::path{path}.parent_path());
 	return ipc::listen_at(path, readers);
 }
@@ -95,12 +116,14 @@ int run(const Options& options)
 
 	std::unique_ptr<engine::Simulation> simulation;
 	std::unique_ptr<engine::Engine> system;
+	// Both before anything is resumed or finished.
+	const UniqueFd alone = options.simulate ? UniqueFd{} : lock_out_others(config.socket);
+	lock_memory(options.simulate);
 	if (options.simulate)
 		simulation = engine::make_simulated_engine();
 	else
 		system = engine::make_system_engine(config);
 	engine::Engine& engine = options.simulate ? simulation->engine() : *system;
-	lock_memory(options.simulate);
 
 	asio::io_context io{1};
 	ipc::Service service{engine, ipc::Access{geteuid(), readers},

@@ -2,7 +2,10 @@
 #include "daemon/notify.h"
 
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
+
+#include <cerrno>
 
 #include "base/error.h"
 
@@ -28,6 +31,15 @@ std::optional<UniqueFd> inherited_socket()
 			    "what it was handed is not one listening unix stream socket",
 			    "Correct snapctl.socket.");
 	return UniqueFd{SD_LISTEN_FDS_START};
+}
+
+std::string path_of(const UniqueFd& socket)
+{
+	sockaddr_un address{};
+	socklen_t length = sizeof(address);
+	if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) < 0)
+		throw Error::from_errno(errno, "start", "the socket that was handed over");
+	return address.sun_path;
 }
 
 } // namespace snapctl::daemon

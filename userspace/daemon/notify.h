@@ -20,5 +20,7 @@ void notify(const std::string& state); // "READY=1"
 // The listening socket, if systemd made it. Throws Error when it handed over
 // something else.
 [[nodiscard]] std::optional<UniqueFd> inherited_socket();
+// Where it is in the file system.
+[[nodiscard]] std::string path_of(const UniqueFd& socket);
 
 } // namespace snapctl::daemon

@@ -295,7 +295,12 @@ public:
 
 	void load_target(const std::string& type) override
 	{
-		(void)run_program({"modprobe", "--quiet", "dm-" + type});
+		// The kernel loads it by itself when it is asked for its version; a service may not.
+		try {
+			Task{DM_DEVICE_GET_TARGET_VERSION, "load target", DmName{type}}.run();
+		} catch (const Error&) {
+			// There is none.
+		}
 	}
 
 private:

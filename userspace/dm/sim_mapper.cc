@@ -174,7 +174,7 @@ void SimMapper::resume(const DmName& name, Visibility)
 			if (chunk.count == 0)
 				chunk = Sectors{32};
 			// The header and the first area.
-			auto [place, fresh] = stores_.try_emplace(identity, Store{Sectors{2 * chunk.count}, Sectors{2 * chunk.count}, {}});
+			auto [place, fresh] = stores_.try_emplace(identity, Store{Sectors{2 * chunk.count}, Sectors{2 * chunk.count}, chunk, {}});
 			// A reload over a larger device makes it writable again.
 			if (!fresh && (place->second.state == StatusWord::overflow || place->second.state == StatusWord::merge_failed))
 				place->second.state.reset();
@@ -322,15 +322,23 @@ SimMapper::Store& SimMapper::store_of(const DmName& name)
 	return stores_.at(identity_of(only_target<Snapshot>(device.live->table)->cow));
 }
 
+std::vector<std::byte> SimMapper::start_of_store(const std::string& identity) const
+{
+	const auto store = stores_.find(identity);
+	if (store == stores_.end())
+		return {};
+	// docs/format-v1.md
+	const bool valid = store->second.state != StatusWord::invalid;
+	std::vector<std::byte> start;
+	for (const std::uint64_t word : {std::uint64_t{0x70416e53}, std::uint64_t{valid}, std::uint64_t{1}, store->second.chunk.count})
+		for (unsigned shift = 0; shift < 32; shift += 8)
+			start.push_back(static_cast<std::byte>(word >> shift & 0xff));
+	return start;
+}
+
 void SimMapper::set_used(const DmName& name, Bytes allocated)
 {
 	store_of(name).allocated = to_sectors(allocated);
-	raise_event(name);
-}
-
-void SimMapper::set_metadata(const DmName& name, Bytes metadata)
-{
-	store_of(name).metadata = to_sectors(metadata);
 	raise_event(name);
 }
 

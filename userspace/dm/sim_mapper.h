@@ -50,10 +50,11 @@ public:
 	[[nodiscard]] std::optional<Bytes> size_of(DeviceNumber number) const;
 	// Nothing is stored there any more.
 	void wipe_store(const std::string& identity) { stores_.erase(identity); }
+	// The header of what is stored there, as it is on disk; nothing: there is none.
+	[[nodiscard]] std::vector<std::byte> start_of_store(const std::string& identity) const;
 
 	// By the name of a device whose live table is a snapshot or a merge. Each raises an event.
 	void set_used(const DmName& name, Bytes allocated);
-	void set_metadata(const DmName& name, Bytes metadata);
 	void set_state(const DmName& name, std::optional<StatusWord> state);
 	void set_open(const DmName& name, std::uint32_t count);
 	void raise_event(const DmName& name);
@@ -81,7 +82,7 @@ private:
 		std::uint32_t event_nr = 0;
 	};
 	struct Store {
-		Sectors allocated, metadata;
+		Sectors allocated, metadata, chunk;
 		std::optional<StatusWord> state;
 	};
 	struct BlockDevice {

@@ -233,16 +233,4 @@ std::string format_snapshot_status(const SnapshotStatus& status)
 	return "Unknown";
 }
 
-Stats parse_stats(std::string_view line)
-{
-	Stats stats;
-	for (const std::string& word : split_words(line)) {
-		const auto equals = word.find('=');
-		if (equals == std::string::npos || equals == 0)
-			malformed("stats", line, "'" + word + "' is not key=value");
-		stats.emplace_back(word.substr(0, equals), word.substr(equals + 1));
-	}
-	return stats;
-}
-
 } // namespace snapctl::dm

@@ -100,8 +100,4 @@ using SnapshotStatus = std::variant<UsageStatus, StatusWord>;
 [[nodiscard]] SnapshotStatus parse_snapshot_status(std::string_view text);
 [[nodiscard]] std::string format_snapshot_status(const SnapshotStatus& status);
 
-// The answer of the message `stats`: `key=value` words; a word of another shape is an error.
-using Stats = std::vector<std::pair<std::string, std::string>>;
-[[nodiscard]] Stats parse_stats(std::string_view line);
-
 } // namespace snapctl::dm

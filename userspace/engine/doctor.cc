@@ -113,7 +113,8 @@ private:
 		switch (snapshot.health) {
 		case Health::invalid: say(Level::problem, name + " is lost", forget); break;
 		case Health::missing:
-			say(Level::problem, name + " has lost its space: " + snapshot.cow_device, forget);
+			say(Level::problem, name + " cannot be used: its space is not there: " + snapshot.cow_device,
+			    "when it is, `snapctl activate --all`; " + forget);
 			break;
 		case Health::overflow:
 			say(Level::problem, name + " is full: it can be read, but not written",
@@ -125,7 +126,7 @@ private:
 			break;
 		case Health::merge_failed:
 			say(Level::problem, "the merge of " + snapshot.name + " failed; `dmesg` has the reason",
-			    "`snapctl merge " + snapshot.name + " --resume` tries again");
+			    "`snapctl merge " + snapshot.name + "` tries again");
 			break;
 		case Health::inactive:
 			say(Level::hint, name + " is inactive, which keeps " + snapshot.origin + " read-only",

@@ -134,7 +134,7 @@ public:
 		else if (const auto snapshot = registry_.snapshot(name))
 			head = snapshot->merging ? registry_.origin(snapshot->origin).value_or(OriginRow{}).dm_name : snapshot->name;
 		else
-			throw Error{Failure::not_found, "table", name, "there is no such origin or snapshot", "`snapctl list` shows what there is"};
+			throw Error{Failure::not_found, "table", name, "there is no such origin or snapshot", "`snapctl status` lists both"};
 		std::vector<std::string> lines;
 		std::set<std::string> seen;
 		add_lines(head, lines, seen);
@@ -183,9 +183,12 @@ public:
 		std::vector<Finding> findings;
 		for (const OriginRow& row : registry_.origins()) {
 			try {
+				if (row.taken_over && !mapper_.info(DmName{row.dm_name}))
+					host_.activate_mapped_volume(row.dm_name);
 				Draft draft = planner_.activate(row, findings);
 				const Outcome outcome = carry_out(draft);
 				findings.push_back({Finding::Level::good, outcome.text, ""});
+				begin_wanted_merges();
 			} catch (const Error& error) {
 				findings.push_back({Finding::Level::problem, "the origin " + row.name + " stays inactive: " + error.what(), error.advice()});
 			}
@@ -225,6 +228,7 @@ public:
 			if (unfinished_)
 				finish_journal();
 		}
+		begin_wanted_merges();
 		// Looking may finish a merge, which changes the list.
 		const std::vector<SnapshotRow> rows = snapshots_;
 		for (const SnapshotRow& row : rows) {
@@ -287,8 +291,9 @@ private:
 		}
 		refresh();
 		for (Event& event : events) {
-			if (event.major_minor.empty())
-				event = event_of(event.kind, event.device);
+			// And those of what comes are there only now.
+			if (Event after = event_of(event.kind, event.device); event.major_minor.empty() && !after.origin.empty())
+				event = std::move(after);
 			event.text = draft.outcome.text;
 			tell(event);
 		}
@@ -375,6 +380,7 @@ private:
 		state.chunk = to_bytes(Sectors{row.chunk_sectors});
 		state.transient = row.transient;
 		state.read_only = row.read_only;
+		state.merge_wanted = row.merge_wanted;
 		state.on_full = row.on_full;
 		state.space = {row.kind, row.where};
 		state.cow_device = planner_.cow_device(row);
@@ -434,6 +440,7 @@ private:
 		const auto row = std::find_if(snapshots_.begin(), snapshots_.end(), [&](const SnapshotRow& its) { return its.name == device; });
 		if (row == snapshots_.end())
 			return event;
+		event.origin = row->origin;
 		event.uuid = snapshot_uuid(row->id).str();
 		if (const auto info = mapper_.info(DmName{device_of(*row)}))
 			event.major_minor = info->number.str();
@@ -544,7 +551,7 @@ private:
 				look_at_merge(row, usage_of(*usage));
 			return;
 		}
-		if (health == Health::overflow && policy_for(config_, row.kind).on && row.kind != SpaceKind::device && may_extend(row)) {
+		if (health == Health::overflow && policy_for(config_, row.kind).on && may_extend(row)) {
 			revive(row);
 			return;
 		}
@@ -600,20 +607,13 @@ private:
 	{
 		const OriginRow* origin = origin_of(row);
 		const ExtendPolicy policy = policy_for(config_, row.kind);
-		// A device grows by others' hands.
-		if (origin == nullptr || row.kind == SpaceKind::device || !policy.on ||
+		if (origin == nullptr || !policy.on ||
 		    percent_of(allocated, total) < policy.threshold || !may_extend(row))
 			return;
 		Known& known = known_[row.name];
 		try {
-			SpaceNow now;
-			now.allocated = allocated;
 			// An extension may be on its way already.
-			now.total = std::max(total, planner_.space_size(row));
-			now.origin = to_bytes(Sectors{origin->sectors});
-			now.worst_case = store::worst_case(now.origin, to_bytes(Sectors{row.chunk_sectors}));
-			std::tie(now.unit, now.room) = planner_.space_source(row);
-			now.fill_rate = known.fill_rate;
+			const SpaceNow now = space_now(row, allocated, std::max(total, planner_.space_size(row)));
 			const auto size = next_size(policy, now);
 			if (!size) {
 				// A daemon that was killed in between left a file that its loop device does not know whole.
@@ -638,12 +638,54 @@ private:
 	// It overflowed before it could be extended: more space and a new table make it writable again.
 	void revive(const SnapshotRow& row)
 	{
+		Known& known = known_[row.name];
+		known.not_before = host_.clock() + patience;
+		due_ = std::min(due_, *known.not_before);
 		try {
-			Draft draft = planner_.plan(Extend{row.name, config_.step});
+			const Bytes total = planner_.space_size(row);
+			const auto size = next_size(policy_for(config_, row.kind), space_now(row, total, total));
+			if (!size)
+				return; // it has all that it may have
+			Draft draft = planner_.plan(Extend{row.name, *size - total});
 			(void)carry_out(draft);
 		} catch (const Error& error) {
-			known_[row.name].not_before = host_.clock() + patience;
 			tell(EventKind::extend_failed, row, error.what());
+		}
+	}
+
+	[[nodiscard]] SpaceNow space_now(const SnapshotRow& row, Bytes allocated, Bytes total)
+	{
+		SpaceNow now;
+		now.allocated = allocated;
+		now.total = total;
+		now.origin = to_bytes(Sectors{origin_of(row)->sectors});
+		now.worst_case = store::worst_case(now.origin, to_bytes(Sectors{row.chunk_sectors}));
+		std::tie(now.unit, now.room) = planner_.space_source(row);
+		now.fill_rate = known_[row.name].fill_rate;
+		return now;
+	}
+
+	// Those that were asked for while the origin was in use.
+	void begin_wanted_merges()
+	{
+		const std::vector<SnapshotRow> rows = snapshots_;
+		for (const SnapshotRow& row : rows) {
+			const OriginRow* origin = origin_of(row);
+			const auto head = row.merge_wanted && origin != nullptr ? mapper_.info(DmName{origin->dm_name}) : std::nullopt;
+			if (!head || head->open_count > 0 || !planner_.is_up(*origin))
+				continue;
+			try {
+				Draft draft = planner_.plan(Merge{row.name, std::nullopt});
+				(void)carry_out(draft);
+			} catch (const Error& error) {
+				// It makes no sense any more, or did not work: whoever wants it asks again.
+				tell(EventKind::merge_failed, row, error.what());
+				if (auto now = registry_.snapshot(row.name); now && now->merge_wanted) {
+					now->merge_wanted = false;
+					registry_.put(*now);
+					refresh();
+				}
+			}
 		}
 	}
 
@@ -682,10 +724,10 @@ private:
 	[[nodiscard]] milliseconds interval()
 	{
 		for (const SnapshotRow& row : snapshots_)
-			if (!listening_ && row.active && !row.stale && !row.merging && row.kind != SpaceKind::device && policy_for(config_, row.kind).on)
+			if (!listening_ && row.active && !row.stale && !row.merging && policy_for(config_, row.kind).on)
 				return watch;
 		for (const SnapshotRow& row : snapshots_) {
-			if (row.merging)
+			if (row.merging || row.merge_wanted)
 				return glance;
 		}
 		return unfinished_ ? milliseconds{patience} : round;

@@ -88,7 +88,8 @@ struct Rename {
 	std::string to;
 };
 
-// Starts a merge into the origin. Goes on by itself and survives a reboot.
+// Starts a merge into the origin, or, where that is in use, wants it as soon as it is not.
+// Goes on by itself and survives a reboot.
 struct Merge {
 	std::string snapshot;
 	std::optional<Bytes> rate; // a second; none: as fast as it goes
@@ -96,6 +97,7 @@ struct Merge {
 
 struct MergeControl {
 	std::string snapshot;
+	// pause: also takes back a merge that is wanted.
 	enum class What { pause, resume, rate } what = What::pause;
 	Bytes rate; // a second; 0: no limit
 };
@@ -152,6 +154,7 @@ struct SnapshotState {
 	Bytes chunk;
 	bool transient = false;
 	bool read_only = false;
+	bool merge_wanted = false; // as soon as the origin is not in use
 	OnFull on_full = OnFull::queue;
 	Space space;
 	std::string cow_device;
@@ -190,7 +193,8 @@ enum class EventKind {
 struct Event {
 	EventKind kind;
 	std::chrono::system_clock::time_point when;
-	std::string device; // the snapshot's (or origin's) name
+	std::string device; // the snapshot's name
+	std::string origin; // that of its origin
 	std::string major_minor;
 	std::string uuid;
 	std::optional<Usage> usage;

@@ -53,6 +53,11 @@ public:
 	[[nodiscard]] virtual std::set<DeviceNumber> stack_below(DeviceNumber number) = 0;
 	// The same for the file system that holds a path; empty when it has no device.
 	[[nodiscard]] virtual std::set<DeviceNumber> stack_of_path(const std::string& path) = 0;
+	// The path by which it is found again when the kernel names its disks in another
+	// order; the given one where there is none.
+	[[nodiscard]] virtual std::string lasting_path(const std::string& path) = 0;
+	// A file system that can be written, or swap, lies on it, whatever is in between.
+	[[nodiscard]] virtual bool is_mounted_writable(DeviceNumber number) = 0;
 	// Mounted, part of something, or opened for itself alone.
 	[[nodiscard]] virtual bool in_use(const std::string& path) = 0;
 	[[nodiscard]] virtual std::vector<std::byte> read_start(const std::string& path, std::size_t bytes) = 0;
@@ -85,6 +90,8 @@ public:
 	virtual void remove_volume(const std::string& volume) = 0;
 	virtual void activate_volume(const std::string& volume) = 0;
 	virtual void deactivate_volume(const std::string& volume) = 0;
+	// The volume whose device-mapper device has this name, if it is one; at boot LVM2 may be late.
+	virtual void activate_mapped_volume(const std::string& dm_name) = 0;
 
 	// ---- the rest ---------------------------------------------------------------
 	[[nodiscard]] virtual ModuleFacts module_facts() = 0;
@@ -92,7 +99,10 @@ public:
 	[[nodiscard]] virtual std::string other_snapctl() = 0;
 	[[nodiscard]] virtual std::chrono::system_clock::time_point now() = 0;
 	[[nodiscard]] virtual std::chrono::steady_clock::time_point clock() = 0;
+	virtual void pause(std::chrono::milliseconds time) = 0;
 	[[nodiscard]] virtual std::string new_id() = 0; // 32 hexadecimal digits
+	// Another one after each restart of the machine.
+	[[nodiscard]] virtual std::string boot_id() = 0;
 };
 
 [[nodiscard]] std::unique_ptr<Host> make_system_host();

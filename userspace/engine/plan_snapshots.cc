@@ -52,6 +52,7 @@ Draft Planner::plan_(const Create& wish)
 	std::vector<PlannedStep> loads;
 	Bytes needed{0};
 	const bool ours = module_is_ours();
+	bool on_root = false;
 
 	for (const Create::Member& member : wish.members) {
 		const OriginRow origin = need_origin(context, member.origin);
@@ -62,10 +63,12 @@ Draft Planner::plan_(const Create& wish)
 			if (other.merging)
 				throw Error{Failure::refused, context, member.snapshot,
 					    other.name + " is being merged into " + origin.name, "wait for its end"};
+		check_nothing_waits(context, origin.name, "");
 		const std::string base = base_of(origin);
 		const auto head = mapper_.info(DmName{origin.dm_name});
 		if (head->suspended)
 			throw Error{Failure::busy, context, origin.name, "it is suspended", "`snapctl doctor` says more"};
+		on_root = on_root || host_.stack_of_path("/").contains(head->number);
 
 		SnapshotRow row;
 		row.name = member.snapshot;
@@ -99,6 +102,7 @@ Draft Planner::plan_(const Create& wish)
 			}
 			row.cow = row.where + "/" + volume_name(row.name, row.id);
 		} else {
+			row.where = host_.lasting_path(row.where);
 			const BlockDevice device = host_.block_device(row.where);
 			check_not_on(context, origin, host_.stack_below(device.number), row.where);
 			if (host_.in_use(row.where))
@@ -170,7 +174,7 @@ Draft Planner::plan_(const Create& wish)
 	for (PlannedStep& load : loads)
 		draft.add(std::move(load));
 	std::vector<Turn> all;
-	for (const std::string& head : heads)
+	for (const std::string& head : in_order_of_suspension(heads))
 		all.push_back({Turn::What::suspend, head});
 	all.insert(all.end(), turns.begin(), turns.end());
 	for (const std::string& head : heads)
@@ -180,6 +184,8 @@ Draft Planner::plan_(const Create& wish)
 	std::vector<std::string> made(names.begin(), names.end());
 	draft.outcome.text = wish.set.empty() ? "created " + made[0] + " of " + wish.members[0].origin + ": /dev/mapper/" + made[0]
 					      : "created the set " + wish.set + " at one instant: " + quoted_list(made);
+	if (on_root && !wish.transient)
+		draft.outcome.text += "; a restart of the machine loses it: the root file system is mounted before snapctl runs";
 	if (!ours && wish.on_full == OnFull::queue)
 		draft.outcome.text += "; the kernel's own module cannot hold I/O back: when it is full it overflows";
 	return draft;
@@ -192,7 +198,8 @@ Draft Planner::plan_(const Remove& wish)
 	static constexpr const char* context = "remove snapshot";
 	const SnapshotRow row = need_snapshot(context, wish.snapshot);
 	const auto origin = registry_.origin(row.origin);
-	if (row.merging)
+	// A merge can end, unless the space is gone that holds the rest of it.
+	if (row.merging && (!origin || is_up(*origin) || !fault_of_space(row)))
 		throw Error{Failure::refused, context, row.name, "it is being merged into " + row.origin +
 			    ", and part of it is there already", "let the merge end; `snapctl merge " + row.name + " --pause` stops it for a while"};
 	const auto info = mapper_.info(DmName{row.name});
@@ -205,14 +212,14 @@ Draft Planner::plan_(const Remove& wish)
 	if (there)
 		draft.add(step::remove_device(row.name, snapshot_uuid(row.id)));
 	// The last one that kept the origin read-only?
-	if (origin && is_up(*origin) && !row.active && !row.stale && !needs_read_only(row.origin, row.name) &&
+	if (origin && is_up(*origin) && !is_merging(*origin) && !there && !row.stale && !needs_read_only(row.origin, row.name) &&
 	    mapper_.info(DmName{origin->dm_name})->read_only)
 		swap_head(draft, *origin, origin_table(*origin, base_of(*origin)), false);
 	draft.no_return();
 	drop_space(draft, row);
 	draft.add(step::drop(row));
 	draft.events.emplace_back(EventKind::removed, row.name);
-	draft.outcome.text = "removed " + row.name;
+	draft.outcome.text = "removed " + row.name + (row.merging ? "; " + row.origin + " was left half merged with it: check it before it is used" : "");
 	return draft;
 }
 
@@ -327,6 +334,7 @@ Draft Planner::plan_(const Deactivate& wish)
 	draft.what = "deactivate " + row.name;
 	if (row.merging)
 		throw Error{Failure::refused, context, row.name, "it is being merged"};
+	check_no_merge(context, row);
 	if (!row.active && !is_live(row)) {
 		draft.outcome.changed = false;
 		draft.outcome.text = row.name + " is inactive";
@@ -371,6 +379,7 @@ Draft Planner::plan_(const Activate& wish)
 	if (row.stale)
 		throw Error{Failure::refused, context, row.name, "it is lost: its origin was written without it",
 			    "`snapctl remove " + row.name + "` forgets it"};
+	check_no_merge(context, row);
 	if (!is_up(origin))
 		throw Error{Failure::refused, context, row.name, "its origin " + origin.name + " is not active",
 			    "`snapctl activate --all` brings up both"};
@@ -380,6 +389,8 @@ Draft Planner::plan_(const Activate& wish)
 			    "`snapctl remove " + row.name + "` forgets it"};
 	if (mapper_.info(DmName{row.name}))
 		throw Error{Failure::exists, context, row.name, "another device has its name"};
+	if (const auto fault = fault_of_space(row))
+		throw Error{Failure::refused, context, row.name, fault->what, "`snapctl remove " + row.name + "` gives it up"};
 
 	const std::string value = "space of " + row.name, base = base_of(origin);
 	attach_space(draft, row, value);
@@ -403,6 +414,53 @@ Draft Planner::plan_(const Activate& wish)
 
 // ---- merge --------------------------------------------------------------------------
 
+// Right after an unmount udev looks at the device once more. That is no use, and soon over.
+bool Planner::is_in_use(const OriginRow& origin)
+{
+	const DmName head{origin.dm_name};
+	for (int look = 0; look < 30; look++) {
+		if (mapper_.info(head)->open_count == 0)
+			return false;
+		if (host_.in_use("/dev/mapper/" + origin.dm_name))
+			return true;
+		host_.pause(std::chrono::milliseconds{100});
+	}
+	return true;
+}
+
+bool Planner::is_merging(const OriginRow& origin)
+{
+	const auto rows = snapshots_of(origin.name);
+	return std::any_of(rows.begin(), rows.end(), [](const SnapshotRow& row) { return row.merging; });
+}
+
+// The origin has the table of the merge, which must not be replaced.
+void Planner::check_no_merge(const char* context, const SnapshotRow& row)
+{
+	for (const SnapshotRow& other : snapshots_of(row.origin))
+		if (other.merging && other.name != row.name)
+			throw Error{Failure::busy, context, row.name, other.name + " is being merged into the same origin", "wait for its end"};
+}
+
+bool Planner::merge_has_failed(const OriginRow& origin)
+{
+	if (!is_up(origin))
+		return false;
+	const auto status = dm::parse_snapshot_status(mapper_.status(DmName{origin.dm_name}).at(0).text);
+	const auto* word = std::get_if<dm::StatusWord>(&status);
+	return word != nullptr && *word == dm::StatusWord::merge_failed;
+}
+
+// A new table tries again.
+Draft Planner::retry_merge(const SnapshotRow& row, const OriginRow& origin)
+{
+	Draft draft;
+	draft.what = "merge " + row.name + " again";
+	swap_head(draft, origin, dm::format_table(mapper_.table(DmName{origin.dm_name})), false);
+	draft.outcome.text = "the merge of " + row.name + " was started again";
+	return draft;
+}
+
 Draft Planner::plan_(const Merge& wish)
 {
 	static constexpr const char* context = "merge snapshot";
@@ -410,6 +468,12 @@ Draft Planner::plan_(const Merge& wish)
 	const OriginRow origin = need_origin(context, row.origin);
 	Draft draft;
 	draft.what = "merge " + row.name + " into " + origin.name;
+	if (row.merging && merge_has_failed(origin)) {
+		if (wish.rate)
+			throw Error{Failure::refused, context, row.name, "the rate of a merge that failed cannot be changed",
+				    "`snapctl merge " + row.name + "` tries again, then --rate changes it"};
+		return retry_merge(row, origin);
+	}
 	if (row.merging) {
 		draft.outcome.changed = false;
 		draft.outcome.text = row.name + " is being merged";
@@ -420,7 +484,7 @@ Draft Planner::plan_(const Merge& wish)
 	for (const SnapshotRow& other : snapshots_of(origin.name)) {
 		if (other.merging)
 			throw Error{Failure::busy, context, row.name, other.name + " is being merged into the same origin", "wait for its end"};
-		if (!other.active && !other.stale && other.name != row.name)
+		if (!other.stale && other.name != row.name && !is_live(other))
 			throw Error{Failure::refused, context, row.name, "the merge writes to " + origin.name + ", and " + other.name +
 				    " is inactive and would not see it", "activate or remove " + other.name + " first"};
 	}
@@ -433,14 +497,29 @@ Draft Planner::plan_(const Merge& wish)
 	if (mapper_.info(DmName{row.name})->open_count > 0)
 		throw Error{Failure::busy, context, row.name, "/dev/mapper/" + row.name + " is in use",
 			    "unmount it first: after the merge there is no such device"};
+	if (host_.stack_of_path("/").contains(mapper_.info(DmName{origin.dm_name})->number))
+		throw Error{Failure::refused, context, row.name, "the root file system lies on " + origin.name +
+			    ": after a restart in the middle of the merge the machine would boot from a mixture of both",
+			    "merge it from a system that boots from another disk"};
 	const bool ours = module_is_ours();
 	if (wish.rate && wish.rate->count > 0 && !ours)
 		throw Error{Failure::unsupported, context, row.name, "the kernel's own module cannot limit the rate of a merge",
 			    "`snapctl doctor` says how to load ours"};
 
 	SnapshotRow merging = row;
+	merging.merge_rate = wish.rate.value_or(Bytes{row.merge_rate}).count;
+	// Whoever has it mounted would write what he remembers of it over what it is to become.
+	if (is_in_use(origin)) {
+		merging.merge_wanted = true;
+		draft.outcome.text = origin.name + " is in use: the merge begins when it is not, so unmount it, or restart the machine";
+		draft.outcome.changed = !row.merge_wanted || merging.merge_rate != row.merge_rate;
+		if (draft.outcome.changed)
+			draft.add(step::put(merging, row));
+		return draft;
+	}
+	check_nothing_waits(context, origin.name, row.name);
 	merging.merging = true;
-	merging.merge_rate = wish.rate.value_or(Bytes{0}).count;
+	merging.merge_wanted = false;
 	if (const auto* usage = std::get_if<dm::UsageStatus>(&status))
 		merging.merge_bytes = (usage->allocated.count - std::min(usage->allocated, usage->metadata).count) * 512;
 	draft.add(step::put(merging, row));
@@ -459,20 +538,21 @@ Draft Planner::plan_(const MergeControl& wish)
 	static constexpr const char* context = "merge";
 	const SnapshotRow row = need_snapshot(context, wish.snapshot);
 	const OriginRow origin = need_origin(context, row.origin);
-	if (!row.merging)
-		throw Error{Failure::refused, context, row.name, "it is not being merged"};
-	Draft draft;
-	const auto status = dm::parse_snapshot_status(mapper_.status(DmName{origin.dm_name}).at(0).text);
-	const auto* word = std::get_if<dm::StatusWord>(&status);
-	const bool failed = word != nullptr && *word == dm::StatusWord::merge_failed;
-	SnapshotRow changed = row;
-	if (wish.what == MergeControl::What::resume && failed) {
-		// A new table tries again.
-		draft.what = "merge " + row.name + " again";
-		swap_head(draft, origin, dm::format_table(mapper_.table(DmName{origin.dm_name})), false);
-		draft.outcome.text = "the merge of " + row.name + " was started again";
+	if (row.merge_wanted && wish.what == MergeControl::What::pause) {
+		Draft draft;
+		draft.what = "do not merge " + row.name;
+		SnapshotRow unwanted = row;
+		unwanted.merge_wanted = false;
+		draft.add(step::put(unwanted, row));
+		draft.outcome.text = "the merge of " + row.name + " does not begin";
 		return draft;
 	}
+	if (!row.merging)
+		throw Error{Failure::refused, context, row.name, "it is not being merged"};
+	if (wish.what == MergeControl::What::resume && merge_has_failed(origin))
+		return retry_merge(row, origin);
+	Draft draft;
+	SnapshotRow changed = row;
 	if (!module_is_ours())
 		throw Error{Failure::unsupported, context, row.name, "the kernel's own module cannot pause a merge or limit its rate",
 			    "`snapctl doctor` says how to load ours"};

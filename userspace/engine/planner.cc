@@ -5,6 +5,7 @@
 #include "engine/planner.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -55,7 +56,7 @@ OriginRow Planner::need_origin(const char* context, const std::string& name)
 	auto row = registry_.origin(name);
 	if (!row)
 		throw Error{Failure::not_found, context, name, "there is no such origin",
-			    "`snapctl list` shows what there is; `snapctl origin add` adds one"};
+			    "`snapctl origin list` shows what there is; `snapctl origin add` adds one"};
 	return *row;
 }
 
@@ -120,7 +121,7 @@ bool Planner::needs_read_only(const std::string& origin, const std::string& but_
 {
 	const auto rows = snapshots_of(origin);
 	return std::any_of(rows.begin(), rows.end(), [&](const SnapshotRow& row) {
-		return row.name != but_for && !row.active && !row.stale && !row.merging;
+		return row.name != but_for && !row.stale && !row.merging && (!row.active || !is_live(row));
 	});
 }
 
@@ -171,6 +172,28 @@ std::string Planner::cow_device(const SnapshotRow& row)
 	return row.cow;
 }
 
+std::optional<Planner::SpaceFault> Planner::fault_of_space(const SnapshotRow& row)
+{
+	try {
+		if (row.kind == SpaceKind::volume_group) {
+			// More cannot be seen before it is activated.
+			(void)host_.volume_group(row.cow.substr(0, row.cow.find('/')));
+			return std::nullopt;
+		}
+		const auto start = host_.read_start(row.cow, store::signature_window);
+		const auto header = store::parse_header(start);
+		if (!header)
+			return SpaceFault{row.cow + " holds " + store::find_signature(start).value_or("nothing") + " instead of its store", false};
+		if (header->chunk.count != row.chunk_sectors * 512)
+			return SpaceFault{row.cow + " holds the store of another snapshot", false};
+		if (!header->valid)
+			return SpaceFault{"it was full, or its device failed, before it went down", true};
+		return std::nullopt;
+	} catch (const Error& error) {
+		return SpaceFault{error.what(), false};
+	}
+}
+
 std::string Planner::cow_number(const SnapshotRow& row)
 {
 	const std::string path = cow_device(row);
@@ -184,11 +207,72 @@ void Planner::check_not_on(const char* context, const OriginRow& origin, const s
 	std::vector<std::string> numbers{base_of(origin)};
 	if (const auto info = mapper_.info(DmName{origin.dm_name}))
 		numbers.push_back(info->number.str());
-	for (const DeviceNumber& number : stack)
+	// A write to another origin is a write to the space of its snapshots, too.
+	std::set<DeviceNumber> all = stack;
+	for (std::size_t before = 0; before != all.size();) {
+		before = all.size();
+		for (const OriginRow& other : registry_.origins()) {
+			const auto head = mapper_.info(DmName{other.dm_name});
+			if (other.name != origin.name && head && all.contains(head->number))
+				all.merge(stack_of_spaces(other));
+		}
+	}
+	for (const DeviceNumber& number : all)
 		if (std::find(numbers.begin(), numbers.end(), number.str()) != numbers.end())
 			throw Error{Failure::refused, context, what,
 				    "it lies on the origin " + origin.name + " itself: every copy would be a write to the origin, and the two would wait for each other",
 				    "choose a place on another device: --dir, --vg or --cow"};
+}
+
+std::set<DeviceNumber> Planner::stack_of_spaces(const OriginRow& origin)
+{
+	std::set<DeviceNumber> all;
+	for (const SnapshotRow& row : snapshots_of(origin.name)) {
+		try {
+			if (row.kind == SpaceKind::file)
+				all.merge(host_.stack_of_path(row.cow));
+			else
+				all.merge(host_.stack_below(host_.block_device(cow_device(row)).number));
+		} catch (const Error&) {
+			// It is not there.
+		}
+	}
+	return all;
+}
+
+void Planner::check_nothing_waits(const char* context, const std::string& origin, const std::string& but_for)
+{
+	for (const SnapshotRow& row : snapshots_of(origin)) {
+		if (row.name == but_for || row.merging || row.on_full != OnFull::queue || !is_live(row))
+			continue;
+		const auto status = dm::parse_snapshot_status(mapper_.status(DmName{row.name}).at(0).text);
+		const auto* usage = std::get_if<dm::UsageStatus>(&status);
+		if (usage != nullptr && usage->allocated >= usage->total)
+			throw Error{Failure::busy, context, row.name, "it is full, and would be lost when " + origin + " is brought to rest",
+				    "`snapctl extend " + row.name + " 50%`, or remove it"};
+	}
+}
+
+std::vector<std::string> Planner::in_order_of_suspension(const std::vector<std::string>& heads)
+{
+	std::map<std::string, std::set<DeviceNumber>> below;
+	for (const OriginRow& origin : registry_.origins())
+		below[origin.dm_name] = stack_of_spaces(origin);
+	std::vector<std::string> left = heads, order;
+	while (!left.empty()) {
+		// The next is one that no other which is left writes to.
+		const auto free = std::find_if(left.begin(), left.end(), [&](const std::string& head) {
+			const auto number = mapper_.info(DmName{head})->number;
+			return std::none_of(left.begin(), left.end(), [&](const std::string& other) {
+				return other != head && (below[other].contains(number) || host_.stack_below(mapper_.info(DmName{other})->number).contains(number));
+			});
+		});
+		if (free == left.end())
+			throw Error{Failure::refused, "create the set", join(left, ", "), "each lies on another of them, so that they cannot be brought to rest together"};
+		order.push_back(*free);
+		left.erase(free);
+	}
+	return order;
 }
 
 // ---- parts of plans ------------------------------------------------------------------
@@ -278,14 +362,9 @@ void Planner::drop_space(Draft& draft, const SnapshotRow& row)
 		break;
 	case SpaceKind::volume_group: draft.add(step::remove_volume(row.cow)); break;
 	case SpaceKind::device:
-		// So that it is not taken for a store of anything. It may be unplugged.
-		try {
-			if (!store::find_signature(host_.read_start(row.cow, store::signature_window)))
-				break;
-		} catch (const Error&) {
-			break;
-		}
-		draft.add(step::wipe(row.cow, Bytes{4096}));
+		// A transient snapshot leaves nothing behind, and the path may be another's by now.
+		if (!row.transient)
+			draft.add(step::forget_store(row.cow));
 		break;
 	}
 }
@@ -313,7 +392,7 @@ Draft Planner::plan_(const OriginAdd& wish)
 	if (device.read_only)
 		throw Error{Failure::refused, context, wish.device, "the device is read-only"};
 	for (const OriginRow& other : registry_.origins()) {
-		const bool same = other.device == wish.device || (is_up(other) && base_of(other) == device.number.str()) ||
+		const bool same = other.device == wish.device || other.device == host_.lasting_path(wish.device) || (is_up(other) && base_of(other) == device.number.str()) ||
 				  mapper_.name_of(device.number) == other.dm_name;
 		if (same)
 			throw Error{Failure::exists, context, wish.device, "it is the origin " + other.name + " already"};
@@ -326,7 +405,7 @@ Draft Planner::plan_(const OriginAdd& wish)
 	OriginRow row;
 	row.name = wish.name;
 	row.id = host_.new_id();
-	row.device = wish.device;
+	row.device = mapped ? wish.device : host_.lasting_path(wish.device);
 	row.dm_name = wish.name;
 	row.sectors = device.size.count / 512;
 
@@ -445,45 +524,48 @@ Draft Planner::activate(const OriginRow& row, std::vector<Finding>& problems)
 	std::vector<SnapshotRow> coming;
 	std::optional<SnapshotRow> merging;
 	bool read_only = false;
-	for (SnapshotRow its : snapshots_of(row.name)) {
+	const bool written = up ? !head->read_only : row.taken_over && host_.is_mounted_writable(head->number);
+	for (const SnapshotRow& its : snapshots_of(row.name)) {
 		if (its.stale || (its.merging ? up : is_live(its)))
 			continue;
-		if (!its.active && !its.merging) {
-			read_only = true;
-			continue;
-		}
-		std::string missing;
-		if (its.transient) {
-			missing = "it was transient, and the machine was restarted";
-		} else if (up && !head->read_only) {
-			missing = "its device is gone, and the origin was written without it";
-		} else {
-			try {
-				if (its.kind != SpaceKind::volume_group) {
-					const auto start = host_.read_start(its.cow, store::signature_window);
-					const auto header = store::parse_header(start);
-					if (store::find_signature(start) && !header)
-						missing = its.cow + " holds something else now";
-					else if (header && !header->valid)
-						missing = "it was full, or its device failed, before it went down";
-				}
-			} catch (const Error& error) {
-				missing = error.what();
-			}
-		}
-		if (!missing.empty()) {
-			problem("the snapshot " + its.name + " is lost: " + missing, "`snapctl remove " + its.name + "` forgets it");
-			SnapshotRow lost = its;
-			lost.stale = true;
-			lost.merging = false;
-			draft.add(step::put(lost, its));
-			continue;
-		}
-		if (its.merging)
+		const auto fault = its.transient ? std::nullopt : fault_of_space(its);
+		if (its.merging) {
+			// What the volume shows is on both: without one of them it must not be used.
+			if (fault)
+				throw Error{Failure::refused, context, row.name, "it is half merged with " + its.name + ", and " + fault->what,
+					    "when its space is there, `snapctl activate --all`; `snapctl remove " + its.name +
+					    "` gives it up, and the volume stays as it is, a mixture of both"};
+			if (written)
+				throw Error{Failure::refused, context, row.name, "it is half merged with " + its.name + ", and mounted without it",
+					    "unmount it, then `snapctl activate --all`"};
 			merging = its;
-		else
+			continue;
+		}
+		std::string lost;
+		if (its.transient)
+			lost = "it was transient, and the machine was restarted";
+		else if (written)
+			lost = "the origin was written without it";
+		else if (fault && fault->for_good)
+			lost = fault->what;
+		if (!lost.empty()) {
+			problem("the snapshot " + its.name + " is lost: " + lost, "`snapctl remove " + its.name + "` forgets it");
+			SnapshotRow forgotten = its;
+			forgotten.stale = true;
+			draft.add(step::put(forgotten, its));
+			continue;
+		}
+		// Whoever is not there must not miss a write.
+		read_only = read_only || fault || !its.active;
+		if (fault && its.active)
+			problem("the snapshot " + its.name + " cannot come up, and keeps " + row.name + " read-only: " + fault->what,
+				"when its space is there, `snapctl activate --all`; `snapctl remove " + its.name + "` gives it up");
+		if (!fault && its.active)
 			coming.push_back(its);
 	}
+	if (merging && read_only)
+		throw Error{Failure::refused, context, row.name, "it is half merged with " + merging->name +
+			    ", and goes on only when all its snapshots are there, to be kept exact", "see above"};
 	const std::size_t looked = draft.steps.size();
 	if (up && coming.empty()) {
 		draft.commit = draft.steps.size();
@@ -507,7 +589,12 @@ Draft Planner::activate(const OriginRow& row, std::vector<Finding>& problems)
 		table = snapshot_table(*merging, row, base, "{space of " + merging->name + "}", Bytes{0}, true);
 	}
 	std::vector<Turn> turns;
-	if (up) {
+	const bool writable_again = up && head->read_only && !read_only;
+	if (writable_again) {
+		const std::string now = dm::format_table(mapper_.table(DmName{row.dm_name}));
+		draft.add(step::load(row.dm_name, now, false, now, true));
+		turns.push_back({Turn::What::hold, row.dm_name});
+	} else if (up) {
 		turns.push_back({Turn::What::suspend, row.dm_name});
 	} else if (row.taken_over) {
 		draft.add(step::load(row.dm_name, table, read_only, "@" + inner_name(row.name).str(), head->read_only));
@@ -518,13 +605,15 @@ Draft Planner::activate(const OriginRow& row, std::vector<Finding>& problems)
 	}
 	for (const SnapshotRow& its : coming)
 		turns.push_back({Turn::What::start, its.name});
-	turns.push_back({up ? Turn::What::resume : row.taken_over ? Turn::What::swap : Turn::What::start, row.dm_name});
+	const bool swapped = writable_again || (!up && row.taken_over);
+	turns.push_back({swapped ? Turn::What::swap : up ? Turn::What::resume : Turn::What::start, row.dm_name});
 	draft.add(step::section(turns));
 	draft.commit = draft.steps.size();
 	for (const SnapshotRow& its : coming)
 		draft.events.emplace_back(EventKind::activated, its.name);
 	draft.outcome.text = row.name + " is active, with " + std::to_string(coming.size()) + (coming.size() == 1 ? " snapshot" : " snapshots") +
-			     (merging ? ", and goes on with merging " + merging->name : "");
+			     (merging ? ", and goes on with merging " + merging->name : "") +
+			     (writable_again ? "; it is writable again: where it was mounted read-only meanwhile, `mount -o remount,rw`" : "");
 	return draft;
 }
 

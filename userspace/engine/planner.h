@@ -70,12 +70,29 @@ private:
 	void check_free_name(const char* context, const std::string& name, const std::string& kept = {});
 	[[nodiscard]] std::string base_of(const OriginRow& row); // "major:minor"
 	[[nodiscard]] bool is_live(const SnapshotRow& row);
+	[[nodiscard]] bool is_in_use(const OriginRow& origin);
+	[[nodiscard]] bool is_merging(const OriginRow& origin);
+	void check_no_merge(const char* context, const SnapshotRow& row);
+	[[nodiscard]] bool merge_has_failed(const OriginRow& origin);
+	// A suspend that flushes ends all waiting for space, and with it the snapshot.
+	void check_nothing_waits(const char* context, const std::string& origin, const std::string& but_for);
+	// One whose snapshots' space lies on another is still written by that one's suspend.
+	[[nodiscard]] std::vector<std::string> in_order_of_suspension(const std::vector<std::string>& heads);
+	// What the space of all snapshots of an origin lies on.
+	[[nodiscard]] std::set<DeviceNumber> stack_of_spaces(const OriginRow& origin);
+	Draft retry_merge(const SnapshotRow& row, const OriginRow& origin);
 	[[nodiscard]] bool needs_read_only(const std::string& origin, const std::string& but_for);
 
 	[[nodiscard]] std::string origin_table(const OriginRow& row, const std::string& base);
 	[[nodiscard]] std::string snapshot_table(const SnapshotRow& row, const OriginRow& origin, const std::string& base,
 						 const std::string& cow, Bytes total, bool merge);
 	[[nodiscard]] std::string cow_number(const SnapshotRow& row);
+	// Why the store of a persistent snapshot cannot be used now, and perhaps never again.
+	struct SpaceFault {
+		std::string what;
+		bool for_good;
+	};
+	[[nodiscard]] std::optional<SpaceFault> fault_of_space(const SnapshotRow& row);
 	void check_not_on(const char* context, const OriginRow& origin, const std::set<DeviceNumber>& stack,
 			  const std::string& what);
 	// Makes the space, so that {value} is its device.

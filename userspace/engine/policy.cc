@@ -14,7 +14,7 @@ ExtendPolicy policy_for(const Config& config, SpaceKind kind)
 	switch (kind) {
 	case SpaceKind::file: policy.on = config.extend_file; break;
 	case SpaceKind::volume_group: policy.on = config.extend_volume_group; break;
-	case SpaceKind::device: policy.on = config.extend_device; break;
+	case SpaceKind::device: break; // it grows by others' hands
 	}
 	policy.threshold = config.threshold;
 	policy.step = config.step;

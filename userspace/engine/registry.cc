@@ -14,7 +14,7 @@ namespace {
 constexpr const char* origin_columns = "name, id, device, dm_name, taken_over, sectors";
 constexpr const char* snapshot_columns =
 	"name, id, origin, set_name, chunk_sectors, transient, read_only, on_full, kind, place, cow, "
-	"created_us, active, stale, merging, merge_bytes, merge_rate, merge_paused";
+	"created_us, active, stale, merging, merge_bytes, merge_rate, merge_paused, merge_wanted";
 
 constexpr const char* schema = R"(
 CREATE TABLE IF NOT EXISTS origin (
@@ -25,14 +25,14 @@ CREATE TABLE IF NOT EXISTS snapshot (
 	chunk_sectors TEXT NOT NULL, transient TEXT NOT NULL, read_only TEXT NOT NULL, on_full TEXT NOT NULL,
 	kind TEXT NOT NULL, place TEXT NOT NULL, cow TEXT NOT NULL, created_us TEXT NOT NULL,
 	active TEXT NOT NULL, stale TEXT NOT NULL, merging TEXT NOT NULL, merge_bytes TEXT NOT NULL,
-	merge_rate TEXT NOT NULL, merge_paused TEXT NOT NULL);
+	merge_rate TEXT NOT NULL, merge_paused TEXT NOT NULL, merge_wanted TEXT NOT NULL DEFAULT '0');
 CREATE TABLE IF NOT EXISTS journal (
-	id INTEGER PRIMARY KEY, what TEXT NOT NULL, commit_at TEXT NOT NULL);
+	id INTEGER PRIMARY KEY, what TEXT NOT NULL, commit_at TEXT NOT NULL, boot TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS journal_step (
 	journal INTEGER NOT NULL, step INTEGER NOT NULL, code TEXT NOT NULL, args TEXT NOT NULL,
 	state TEXT NOT NULL, PRIMARY KEY (journal, step)) WITHOUT ROWID;
 )";
-constexpr int schema_version = 1;
+constexpr int schema_version = 2;
 
 constexpr const char* on_full_words[] = {"queue", "overflow", "invalidate"};
 constexpr const char* kind_words[] = {"file", "volume_group", "device"};
@@ -158,12 +158,13 @@ Fields to_fields(const SnapshotRow& row)
 		flag(row.read_only), on_full_words[static_cast<std::size_t>(row.on_full)],
 		kind_words[static_cast<std::size_t>(row.kind)], row.where, row.cow, number(row.created_us),
 		flag(row.active), flag(row.stale), flag(row.merging), number(row.merge_bytes),
-		number(row.merge_rate), flag(row.merge_paused)};
+		number(row.merge_rate), flag(row.merge_paused), flag(row.merge_wanted)};
 }
 
 SnapshotRow snapshot_from_fields(const Fields& fields)
 {
-	Reader read{fields, 18};
+	// The journal of an older version has one less.
+	Reader read{fields, fields.size() == 18 ? 18u : 19u};
 	SnapshotRow row;
 	row.name = read.text();
 	row.id = read.text();
@@ -183,6 +184,7 @@ SnapshotRow snapshot_from_fields(const Fields& fields)
 	row.merge_bytes = read.number();
 	row.merge_rate = read.number();
 	row.merge_paused = read.flag();
+	row.merge_wanted = fields.size() > 18 && read.flag();
 	return row;
 }
 
@@ -225,7 +227,9 @@ Registry::Registry(const std::string& path)
 	const auto version = parse_number(query("PRAGMA user_version", {}).at(0).at(0)).value_or(0);
 	if (version > schema_version)
 		throw Error{Failure::unsupported, "registry", path, "a newer snapctl wrote it", "use that one"};
-	run(("BEGIN IMMEDIATE;" + std::string{schema} + "PRAGMA user_version = " +
+	const std::string newer = version == 1 ? "ALTER TABLE journal ADD COLUMN boot TEXT NOT NULL DEFAULT '';"
+						 "ALTER TABLE snapshot ADD COLUMN merge_wanted TEXT NOT NULL DEFAULT '0';" : "";
+	run(("BEGIN IMMEDIATE;" + newer + schema + "PRAGMA user_version = " +
 	     std::to_string(schema_version) + "; COMMIT;").c_str());
 }
 
@@ -299,7 +303,7 @@ std::int64_t Registry::begin(const Journal& journal)
 {
 	run("BEGIN IMMEDIATE");
 	try {
-		(void)query("INSERT INTO journal (what, commit_at) VALUES (?, ?)", {journal.what, number(journal.commit)});
+		(void)query("INSERT INTO journal (what, commit_at, boot) VALUES (?, ?, ?)", {journal.what, number(journal.commit), journal.boot});
 		const std::int64_t id = sqlite3_last_insert_rowid(database_.get());
 		for (std::size_t i = 0; i < journal.steps.size(); i++)
 			(void)query("INSERT INTO journal_step (journal, step, code, args, state) VALUES (CAST(? AS INTEGER), CAST(? AS INTEGER), ?, ?, 'planned')",
@@ -328,12 +332,13 @@ void Registry::end(std::int64_t journal)
 std::vector<Journal> Registry::open_journals()
 {
 	std::vector<Journal> journals;
-	for (const Fields& row : query("SELECT id, what, commit_at FROM journal ORDER BY id", {})) {
-		Reader read{row, 3};
+	for (const Fields& row : query("SELECT id, what, commit_at, boot FROM journal ORDER BY id", {})) {
+		Reader read{row, 4};
 		Journal journal;
 		journal.id = static_cast<std::int64_t>(read.number());
 		journal.what = read.text();
 		journal.commit = read.number();
+		journal.boot = read.text();
 		for (const Fields& step : query("SELECT code, args, state FROM journal_step WHERE journal = CAST(? AS INTEGER) ORDER BY step", {row[0]})) {
 			Reader its{step, 3};
 			JournalStep read_step;

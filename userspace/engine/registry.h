@@ -47,6 +47,7 @@ struct SnapshotRow {
 	std::uint64_t merge_bytes = 0; // that were to be merged when it began
 	std::uint64_t merge_rate = 0;  // bytes a second, 0: no limit
 	bool merge_paused = false;
+	bool merge_wanted = false; // begins when its origin is not in use
 };
 
 [[nodiscard]] Fields to_fields(const OriginRow& row);
@@ -67,6 +68,7 @@ struct JournalStep {
 struct Journal {
 	std::int64_t id = 0;
 	std::string what;
+	std::string boot;       // under which it was begun: see Host::boot_id()
 	std::size_t commit = 0; // from this step on it is finished, before it is undone
 	std::vector<JournalStep> steps;
 };

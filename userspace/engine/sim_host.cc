@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/error.h"
+
 namespace snapctl::engine {
 
 namespace {
@@ -44,6 +46,7 @@ void SimHost::add_volume_group(const std::string& name, Bytes room, const std::v
 
 void SimHost::reboot()
 {
+	boots_++;
 	for (const auto& [path, number] : loops_)
 		mapper_.drop_block_device(number);
 	loops_.clear();
@@ -157,9 +160,28 @@ bool SimHost::in_use(const std::string& path)
 	return found != in_use_.end() && found->second;
 }
 
+std::string SimHost::lasting_path(const std::string& path)
+{
+	const auto found = lasting_.find(path);
+	return found != lasting_.end() ? found->second : path;
+}
+
+bool SimHost::is_mounted_writable(DeviceNumber number)
+{
+	return std::any_of(mounts_.begin(), mounts_.end(), [&](const auto& mount) {
+		try {
+			return !mount.second.device.empty() && stack_below(block_device(mount.second.device).number).contains(number);
+		} catch (const Error&) {
+			return false; // not mounted again after a reboot
+		}
+	});
+}
+
 std::vector<std::byte> SimHost::read_start(const std::string& path, std::size_t bytes)
 {
-	auto start = starts_[path];
+	// A store has the header that the kernel would have written.
+	const auto set = starts_.find(path);
+	std::vector<std::byte> start = set != starts_.end() ? set->second : mapper_.start_of_store(path);
 	start.resize(bytes);
 	return start;
 }

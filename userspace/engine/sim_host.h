@@ -23,7 +23,9 @@ public:
 	void add_mount(const std::string& folder, const std::string& device, Bytes room);
 	void add_volume_group(const std::string& name, Bytes room, const std::vector<std::string>& devices);
 	void set_in_use(const std::string& path, bool in_use) { in_use_[path] = in_use; }
+	void set_lasting_path(const std::string& path, const std::string& lasting) { lasting_[path] = lasting; }
 	void set_start(const std::string& path, std::vector<std::byte> bytes) { starts_[path] = std::move(bytes); }
+	void forget_start(const std::string& path) { starts_.erase(path); }
 	void advance(std::chrono::microseconds time) { elapsed_ += time; }
 	void reboot(); // loop devices go
 
@@ -39,6 +41,8 @@ public:
 	std::optional<BlockDevice> find_device(DeviceNumber number) override;
 	std::set<DeviceNumber> stack_below(DeviceNumber number) override;
 	std::set<DeviceNumber> stack_of_path(const std::string& path) override;
+	std::string lasting_path(const std::string& path) override;
+	bool is_mounted_writable(DeviceNumber number) override;
 	bool in_use(const std::string& path) override;
 	std::vector<std::byte> read_start(const std::string& path, std::size_t bytes) override;
 	void wipe_start(const std::string& path, Bytes bytes) override;
@@ -59,11 +63,14 @@ public:
 	void remove_volume(const std::string& volume) override;
 	void activate_volume(const std::string& volume) override;
 	void deactivate_volume(const std::string& volume) override;
+	void activate_mapped_volume(const std::string&) override {}
 	ModuleFacts module_facts() override { return facts; }
 	std::string other_snapctl() override { return other_snapctl_path; }
 	std::chrono::system_clock::time_point now() override;
 	std::chrono::steady_clock::time_point clock() override;
+	void pause(std::chrono::milliseconds time) override { elapsed_ += time; }
 	std::string new_id() override;
+	std::string boot_id() override { return "boot " + std::to_string(boots_); }
 
 private:
 	struct Disk {
@@ -102,11 +109,13 @@ private:
 	std::map<std::string, Group> groups_;
 	std::map<std::string, Volume> volumes_;
 	std::map<std::string, bool> in_use_;
+	std::map<std::string, std::string> lasting_;
 	std::map<std::string, std::vector<std::byte>> starts_;
 	std::vector<std::string> violations_;
 	std::chrono::microseconds elapsed_{0};
 	std::uint32_t next_disk_ = 1, next_volume_ = 1;
 	std::uint64_t next_id_ = 1;
+	int boots_ = 1;
 };
 
 } // namespace snapctl::engine

@@ -2,10 +2,12 @@
 #include "engine/steps.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/names.h"
+#include "store/signature.h"
 
 namespace snapctl::engine {
 
@@ -34,6 +36,16 @@ Bytes bytes_of(const std::string& field) { return Bytes{parse_number(field).valu
 bool is_decisive(const JournalStep& step)
 {
 	return step.code == "remove_device" || (step.code == "section" && step.args.at(0) == "1");
+}
+
+// What is gone with a restart of the machine, and what is called by names that may
+// mean something else afterwards.
+bool is_of_one_boot(const JournalStep& step)
+{
+	static const std::set<std::string> codes{"create_device", "load", "start_device", "section", "remove_device", "rename_device",
+						 "message", "hint", "attach_loop", "detach_loop", "resize_loop", "find_device",
+						 "wipe", "forget_store", "activate_volume", "deactivate_volume"};
+	return codes.contains(step.code);
 }
 
 // Devices under which names appear in dry runs: "{cow of monday}".
@@ -116,6 +128,11 @@ PlannedStep find_device(const std::string& path, const std::string& value)
 PlannedStep wipe(const std::string& path, Bytes bytes)
 {
 	return make("wipe", {path, std::to_string(bytes.count)}, "zero the first " + format_bytes(bytes) + " of " + path);
+}
+
+PlannedStep forget_store(const std::string& path)
+{
+	return make("forget_store", {path}, "forget what " + path + " keeps for it");
 }
 
 PlannedStep create_device(const std::string& name, const DmUuid& uuid, dm::Visibility visibility, const std::string& value)
@@ -260,6 +277,8 @@ void Executor::take(const JournalStep& step)
 		values_[args.at(1)] = host_.block_device(args.at(0)).number.str();
 	} else if (code == "wipe") {
 		host_.wipe_start(args.at(0), bytes_of(args.at(1)));
+	} else if (code == "forget_store") {
+		forget_store(args.at(0));
 	} else if (code == "create_device") {
 		const DmName name{args.at(0)};
 		mapper_.create(name, DmUuid{args.at(1)}, visibility_of(args.at(2)));
@@ -303,6 +322,8 @@ void Executor::undo(const JournalStep& step)
 		host_.detach_loop(args.at(0));
 	} else if (code == "create_volume") {
 		host_.remove_volume(args.at(0));
+	} else if (code == "wipe") {
+		forget_store(args.at(0));
 	} else if (code == "create_device") {
 		const DmName name{args.at(0)};
 		const auto info = mapper_.info(name);
@@ -336,15 +357,23 @@ void Executor::undo(const JournalStep& step)
 		if (info && info->uuid.str() == args.at(2))
 			mapper_.rename(DmName{args.at(1)}, DmName{args.at(0)});
 	} else if (code == "put_origin") {
+		const OriginRow row = origin_from_fields(unpack(args.at(0)));
+		const auto now = registry_.origin(row.name);
+		if (now && now->id != row.id)
+			return; // another one has its name
 		if (!args.at(1).empty())
 			registry_.put(origin_from_fields(unpack(args.at(1))));
 		else
-			registry_.remove_origin(unpack(args.at(0)).at(0));
+			registry_.remove_origin(row.name);
 	} else if (code == "put_snapshot") {
+		const SnapshotRow row = snapshot_from_fields(unpack(args.at(0)));
+		const auto now = registry_.snapshot(row.name);
+		if (now && now->id != row.id)
+			return;
 		if (!args.at(1).empty())
 			registry_.put(snapshot_from_fields(unpack(args.at(1))));
 		else
-			registry_.remove_snapshot(unpack(args.at(0)).at(0));
+			registry_.remove_snapshot(row.name);
 	} else if (code == "drop_origin") {
 		registry_.put(origin_from_fields(unpack(args.at(1))));
 	} else if (code == "drop_snapshot") {
@@ -375,8 +404,9 @@ void Executor::run_section(const Fields& args)
 					mapper_.suspend(name, {});
 				break;
 			case Turn::What::hold:
+				// Only the table changes: a write that waits for space is handed back, not ended.
 				if (!suspended[i])
-					mapper_.suspend(name, {.no_flush = false, .skip_lockfs = true});
+					mapper_.suspend(name, {.no_flush = true, .skip_lockfs = true});
 				break;
 			case Turn::What::start:
 			case Turn::What::swap:
@@ -393,8 +423,21 @@ void Executor::run_section(const Fields& args)
 	stood_still_ = stood_still_ ? *stood_still_ + took : took;
 }
 
+// So that the device can serve again. A store and nothing else: its path may lead to another
+// disk by now. Where it cannot be wiped, the next snapshot that is to use it says so.
+void Executor::forget_store(const std::string& device)
+{
+	try {
+		if (!host_.in_use(device) && store::parse_header(host_.read_start(device, store::signature_window)))
+			host_.wipe_start(device, Bytes{4096});
+	} catch (const Error&) {
+		// It is not there.
+	}
+}
+
 // Everything that was suspended and keeps its table goes on. What was to get
 // another table is put right by undoing its load.
+
 void Executor::undo_section(const Section& section)
 {
 	std::exception_ptr failed;
@@ -422,6 +465,7 @@ std::optional<std::chrono::microseconds> Executor::run(Journal journal)
 {
 	values_.clear();
 	stood_still_.reset();
+	journal.boot = host_.boot_id();
 	journal.id = registry_.begin(journal);
 	std::size_t at = 0;
 	try {
@@ -467,7 +511,10 @@ std::optional<std::chrono::microseconds> Executor::run(Journal journal)
 void Executor::undo_all(const Journal& journal, std::size_t count)
 {
 	std::string complaints;
+	const bool rebooted = is_from_another_boot(journal);
 	for (std::size_t i = count; i-- > 0;) {
+		if (rebooted && is_of_one_boot(journal.steps[i]))
+			continue;
 		try {
 			undo(journal.steps[i]);
 		} catch (const std::exception& error) {
@@ -501,8 +548,9 @@ void Executor::undo_loads(const Journal& journal, std::size_t section)
 
 void Executor::forward(Journal& journal, std::size_t from)
 {
+	const bool rebooted = is_from_another_boot(journal);
 	for (std::size_t i = from; i < journal.steps.size(); i++) {
-		if (journal.steps[i].state == JournalStep::State::done)
+		if (journal.steps[i].state == JournalStep::State::done || (rebooted && is_of_one_boot(journal.steps[i])))
 			continue;
 		const bool over = journal.steps[i].code == "section" && has_happened(journal, i);
 		if (over) {
@@ -530,6 +578,21 @@ void Executor::forward(Journal& journal, std::size_t from)
 		registry_.set_state(journal.id, i, JournalStep::State::done);
 	}
 	mapper_.settle();
+}
+
+bool Executor::is_from_another_boot(const Journal& journal) { return !journal.boot.empty() && journal.boot != host_.boot_id(); }
+
+// So many steps were begun: is there no way back?
+bool Executor::is_past(const Journal& journal, std::size_t begun)
+{
+	if (begun == 0 || begun < journal.commit)
+		return false;
+	const JournalStep& last = journal.steps[begun - 1];
+	if (begun > journal.commit || last.state == JournalStep::State::done)
+		return true;
+	// After a restart nothing tells whether it happened. If it did, only forward is right (a merge
+	// may have changed the origin); if not, forward is what was asked for.
+	return is_decisive(last) && (is_from_another_boot(journal) || has_happened(journal, begun - 1));
 }
 
 // Is the device gone? Do all devices that the section swaps have the table that was loaded for it?
@@ -619,12 +682,8 @@ std::vector<std::string> Executor::recover()
 		for (std::size_t i = 0; i < journal.steps.size(); i++)
 			if (journal.steps[i].state != JournalStep::State::planned)
 				begun = i + 1;
-		const bool past = begun > journal.commit ||
-				  (begun == journal.commit && begun > 0 &&
-				   (journal.steps[begun - 1].state == JournalStep::State::done ||
-				    (is_decisive(journal.steps[begun - 1]) && has_happened(journal, begun - 1))));
 		try {
-			if (past) {
+			if (is_past(journal, begun)) {
 				std::size_t from = 0;
 				while (from < journal.steps.size() && journal.steps[from].state == JournalStep::State::done)
 					from++;

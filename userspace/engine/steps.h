@@ -61,6 +61,8 @@ PlannedStep message(const std::string& name, const std::string& text);
 PlannedStep hint(const std::string& name, const std::string& text);
 PlannedStep find_device(const std::string& path, const std::string& value);
 PlannedStep wipe(const std::string& path, Bytes bytes);
+// Nothing happens where it has no store of a snapshot on it, or is not there.
+PlannedStep forget_store(const std::string& path);
 PlannedStep create_device(const std::string& name, const DmUuid& uuid, dm::Visibility visibility, const std::string& value);
 // `old` is what is live in it now, "" in a new device. A table may be "@NAME":
 // the live table of that device, read at the time; so no key of a dm-crypt
@@ -109,7 +111,10 @@ private:
 	void undo_loads(const Journal& journal, std::size_t section);
 	void forward(Journal& journal, std::size_t from);
 	void run_section(const Fields& args);
+	void forget_store(const std::string& device);
 	void undo_section(const Section& section);
+	[[nodiscard]] bool is_past(const Journal& journal, std::size_t begun);
+	[[nodiscard]] bool is_from_another_boot(const Journal& journal);
 	[[nodiscard]] bool has_happened(const Journal& journal, std::size_t section);
 	[[nodiscard]] std::string resolve(const std::string& text) const;
 	[[nodiscard]] dm::Table table_of(const std::string& text);

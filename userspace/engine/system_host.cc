@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <thread>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -133,6 +134,25 @@ void check_lvm_name(const std::string& name)
 		throw Error{Failure::refused, "volume group", name, "it is not a name that LVM2 takes"};
 }
 
+// Who can put another file in its place would be given what the volume holds.
+void check_trusted(const std::string& folder)
+{
+	for (fs::path path = fs::canonical(folder);; path = path.parent_path()) {
+		struct stat status {};
+		if (::lstat(path.c_str(), &status) != 0)
+			throw Error::from_errno(errno, "folder", path.string());
+		const bool others_may_write = (status.st_mode & 022) != 0 && (status.st_mode & S_ISVTX) == 0;
+		if (status.st_uid != ::geteuid() && status.st_uid != 0)
+			throw Error{Failure::refused, "folder", folder, path.string() + " belongs to somebody else, who could put other files there",
+				    "choose one of root's"};
+		if (others_may_write)
+			throw Error{Failure::refused, "folder", folder, "others may write to " + path.string() + ", and put other files there",
+				    "choose one of root's, or `chmod go-w " + path.string() + "`"};
+		if (path == path.root_path())
+			return;
+	}
+}
+
 class SystemHost final : public Host {
 public:
 	// ---- block devices -------------------------------------------------------
@@ -182,6 +202,46 @@ public:
 	{
 		std::set<DeviceNumber> found;
 		descend_path(path, found);
+		return found;
+	}
+
+	std::string lasting_path(const std::string& path) override
+	{
+		struct stat link {};
+		if (::lstat(path.c_str(), &link) != 0 || !S_ISBLK(link.st_mode))
+			return path; // a link was chosen by whoever gave it
+		for (const char* folder : {"/dev/disk/by-id", "/dev/disk/by-partuuid", "/dev/disk/by-path"}) {
+			std::set<std::string> found;
+			std::error_code none;
+			for (const auto& entry : fs::directory_iterator{folder, none}) {
+				struct stat its {};
+				// What LVM2 wrote on it is not the disk's own name.
+				if (!entry.path().filename().string().starts_with("lvm-") && ::stat(entry.path().c_str(), &its) == 0 &&
+				    S_ISBLK(its.st_mode) && its.st_rdev == link.st_rdev)
+					found.insert(entry.path().string());
+			}
+			if (!found.empty())
+				return *found.begin();
+		}
+		return path;
+	}
+
+	bool is_mounted_writable(DeviceNumber number) override
+	{
+		bool found = false;
+		for_each_mount([&](const Mount& mount) {
+			std::set<DeviceNumber> below;
+			if (!found && mount.writable)
+				descend_mount(mount, below);
+			found = found || below.contains(number);
+		});
+		std::ifstream swaps{"/proc/swaps"};
+		for (std::string line; !found && std::getline(swaps, line);) {
+			struct stat its {};
+			const std::string path = line.substr(0, line.find(' '));
+			if (path.starts_with("/") && ::stat(path.c_str(), &its) == 0)
+				found = (S_ISBLK(its.st_mode) ? stack_below(number_of(its.st_rdev)) : stack_of_path(path)).contains(number);
+		}
 		return found;
 	}
 
@@ -243,6 +303,7 @@ public:
 	void create_file(const std::string& path, Bytes size) override
 	{
 		make_directory(parent_of(path));
+		check_trusted(parent_of(path));
 		const UniqueFd fd = open_file(path, O_RDWR | O_CREAT | O_EXCL, "create file", 0600);
 		allocate(fd.get(), 0, size.count, path);
 		if (::fsync(fd.get()) != 0)
@@ -252,7 +313,7 @@ public:
 
 	void grow_file(const std::string& path, Bytes size) override
 	{
-		const UniqueFd fd = open_file(path, O_RDWR, "grow file");
+		const UniqueFd fd = open_file(path, O_RDWR | O_NOFOLLOW, "grow file");
 		struct stat status {};
 		if (::fstat(fd.get(), &status) != 0)
 			throw Error::from_errno(errno, "grow file", path);
@@ -284,7 +345,7 @@ public:
 	{
 		if (const auto attached = find_loop(path))
 			return *attached;
-		const UniqueFd file{::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC)};
+		const UniqueFd file{::open(path.c_str(), O_RDWR | O_DIRECT | O_NOFOLLOW | O_CLOEXEC)};
 		if (!file && errno == EINVAL)
 			throw Error{Failure::refused, "attach loop", path, "the file system that it is on has no direct I/O",
 				    "choose a folder on another with --dir, or --vg or --cow"};
@@ -410,6 +471,28 @@ public:
 		(void)run_lvm({"lvchange", "--quiet", "--activate", "y", "--", volume}, "activate volume", volume);
 	}
 
+	void activate_mapped_volume(const std::string& dm_name) override
+	{
+		// VG-LV, where a hyphen in either is two.
+		for (std::size_t at = 1; at + 1 < dm_name.size(); at++) {
+			if (dm_name[at] != '-')
+				continue;
+			if (dm_name[at + 1] == '-') {
+				at++;
+				continue;
+			}
+			const auto plain = [](std::string text) {
+				for (std::size_t hyphen = 0; (hyphen = text.find("--", hyphen)) != std::string::npos; hyphen++)
+					text.erase(hyphen, 1);
+				return text;
+			};
+			const std::string volume = plain(dm_name.substr(0, at)) + "/" + plain(dm_name.substr(at + 1));
+			// What goes wrong shows when the device is not there.
+			(void)run_program({"lvchange", "--activate", "y", "--yes", "--", volume});
+			return;
+		}
+	}
+
 	void deactivate_volume(const std::string& volume) override
 	{
 		(void)run_lvm({"lvchange", "--quiet", "--activate", "n", "--", volume}, "deactivate volume", volume);
@@ -474,7 +557,10 @@ public:
 	}
 
 	std::chrono::system_clock::time_point now() override { return std::chrono::system_clock::now(); }
+	void pause(std::chrono::milliseconds time) override { std::this_thread::sleep_for(time); }
 	std::chrono::steady_clock::time_point clock() override { return std::chrono::steady_clock::now(); }
+
+	std::string boot_id() override { return read_line("/proc/sys/kernel/random/boot_id"); }
 
 	std::string new_id() override
 	{
@@ -532,17 +618,43 @@ private:
 			descend(number, found);
 			return;
 		}
-		// btrfs and others have numbers of their own; the list of mounts knows the device.
+		for_each_mount([&](const Mount& mount) {
+			if (mount.number == number)
+				descend_mount(mount, found);
+		});
+	}
+
+	// A line of the list of mounts.
+	struct Mount {
+		DeviceNumber number;
+		std::string source;
+		bool writable = false; // the file system, whatever this mount of it is
+	};
+
+	template <class Take>
+	static void for_each_mount(Take take)
+	{
 		std::ifstream mounts{"/proc/self/mountinfo"};
 		for (std::string line; std::getline(mounts, line);) {
+			// ID PARENT NUMBER ROOT POINT OPTIONS [FIELD]... - TYPE SOURCE OPTIONS-OF-THE-FILE-SYSTEM
 			const std::vector<std::string> words = split_words(line);
 			const auto dash = std::find(words.begin(), words.end(), "-");
-			if (words.size() < 3 || words[2] != number.str() || words.end() - dash < 3)
+			if (words.size() < 3 || words.end() - dash < 4)
 				continue;
-			struct stat source {};
-			if (::stat((dash + 2)->c_str(), &source) == 0 && S_ISBLK(source.st_mode))
-				descend(number_of(source.st_rdev), found);
+			const auto number = dm::parse_device_number(words[2]);
+			if (number)
+				take(Mount{*number, dash[2], dash[3] == "rw" || dash[3].starts_with("rw,")});
 		}
+	}
+
+	void descend_mount(const Mount& mount, std::set<DeviceNumber>& found)
+	{
+		// btrfs and others have numbers of their own, but say their device.
+		struct stat source {};
+		if (mount.number.major != 0)
+			descend(mount.number, found);
+		else if (::stat(mount.source.c_str(), &source) == 0 && S_ISBLK(source.st_mode))
+			descend(number_of(source.st_rdev), found);
 	}
 
 	static bool volume_exists(const std::string& volume)

@@ -158,7 +158,8 @@ public:
 			family_ = group_ = -1;
 			return false;
 		}
-		if (group != group_)
+		// A module that was loaded again has another family, perhaps with the old group's number.
+		if (group != group_ || family != family_)
 			check(nl_socket_add_membership(listen_.get(), group), "listen to events");
 		family_ = family;
 		group_ = group;

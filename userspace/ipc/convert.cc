@@ -248,6 +248,7 @@ template <class F> void visit(SnapshotState& s, F& fields)
 	fields.required("chunk_bytes", s.chunk);
 	fields.required("transient", s.transient);
 	fields.required("read_only", s.read_only);
+	fields.required("merge_wanted", s.merge_wanted);
 	fields.required("on_full", s.on_full);
 	fields.required("space", s.space);
 	fields.required("cow_device", s.cow_device);
@@ -268,6 +269,7 @@ template <class F> void visit(Event& s, F& fields)
 	fields.required("kind", s.kind);
 	fields.required("when_us", s.when);
 	fields.required("device", s.device);
+	fields.required("origin", s.origin);
 	fields.required("major_minor", s.major_minor);
 	fields.required("uuid", s.uuid);
 	fields.optional("usage", s.usage);

@@ -114,6 +114,9 @@ void write_snapshots(Text& text, const std::vector<SnapshotState>& snapshots)
 				    snapshot.health == health ? 1 : 0);
 }
 
+// How many there are now; all else that the kernel counts only rises.
+bool is_gauge(const std::string& name) { return name == "exceptions" || name == "waiting"; }
+
 // Kernel counters, by name: a family must be in one piece.
 void write_counters(Text& text, const std::vector<Counters>& counters)
 {
@@ -122,9 +125,10 @@ void write_counters(Text& text, const std::vector<Counters>& counters)
 		for (const auto& [name, value] : each.values)
 			families[name].emplace_back("snapshot=" + quoted(each.snapshot), value);
 	for (const auto& [name, samples] : families) {
-		text.family("kernel_" + name, "counter", "", "");
+		const bool gauge = is_gauge(name);
+		text.family("kernel_" + name, gauge ? "gauge" : "counter", "", "");
 		for (const auto& [labels, value] : samples)
-			text.sample("_total", labels, value);
+			text.sample(gauge ? "" : "_total", labels, value);
 	}
 
 	text.family("first_write_latency_seconds", "histogram", "seconds",

@@ -299,6 +299,12 @@ void Server::broadcast(const engine::Event& event)
 
 std::size_t Server::connections() const noexcept { return state_->sessions.size(); }
 
+void open_to(const std::string& path, gid_t group)
+{
+	if (chown(path.c_str(), static_cast<uid_t>(-1), group) < 0 || chmod(path.c_str(), 0660) < 0)
+		throw Error::from_errno(errno, "open the socket to the group", path);
+}
+
 UniqueFd listen_at(const std::string& path, std::optional<gid_t> group)
 {
 	const char* const context = "listen at";
@@ -330,8 +336,8 @@ UniqueFd listen_at(const std::string& path, std::optional<gid_t> group)
 	umask(mask);
 	if (bound < 0)
 		throw Error::from_errno(error, context, path);
-	if (group && (chown(path.c_str(), static_cast<uid_t>(-1), *group) < 0 || chmod(path.c_str(), 0660) < 0))
-		throw Error::from_errno(errno, context, path);
+	if (group)
+		open_to(path, *group);
 	if (listen(fd.get(), 64) < 0)
 		throw Error::from_errno(errno, context, path);
 	return fd;

@@ -53,5 +53,7 @@ private:
 // A listening unix socket at `path`, in place of whatever socket is there, for
 // root and, if given, this group. Throws Error.
 [[nodiscard]] UniqueFd listen_at(const std::string& path, std::optional<gid_t> group);
+// Members of the group may connect to the socket at this path.
+void open_to(const std::string& path, gid_t group);
 
 } // namespace snapctl::ipc

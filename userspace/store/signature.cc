@@ -64,7 +64,7 @@ std::optional<Header> parse_header(std::span<const std::byte> start)
 	const std::uint64_t chunk = std::uint64_t{le32toh(disk.chunk_sectors)} * 512;
 	if (chunk == 0 || (chunk & (chunk - 1)) != 0)
 		return std::nullopt;
-	return Header{le32toh(disk.valid) == 1, Bytes{chunk}};
+	return Header{disk.valid != 0, Bytes{chunk}};
 }
 
 } // namespace snapctl::store
