@@ -134,10 +134,9 @@ int print_end(Session& session, const std::string& name, bool merged)
 }
 
 // Follows a merge to its end. A daemon that is restarted meanwhile is given time.
-int follow(Session& session, std::string name, ipc::Client& events)
+int follow(Session& session, std::string name, std::string origin, ipc::Client& events)
 {
 	const CatchInterrupt guard;
-	std::string origin;
 	bool waiting_said = false;
 	Progress progress{session.terminal};
 	bool paused_said = false;
@@ -252,7 +251,7 @@ int run_merge(Session& session)
 		if (!session.json())
 			session.terminal.err << outcome.text << '\n' << std::flush;
 	}
-	return follow(session, name, events);
+	return follow(session, name, before ? before->origin : "", events);
 }
 
 } // namespace snapctl::cli
