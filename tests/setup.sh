@@ -33,7 +33,7 @@ case ${1-} in
 '') packages+=("${testing[@]}") ;;
 build) packages+=("${@:2}") ;;
 *)
-	sed -n 's/^# \(usage\)/\1/p' "$0" >&2
+	sed -n '/^# usage/,/^set/s/^# //p' "$0" >&2
 	exit 2
 	;;
 esac

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <map>
 #include <poll.h>
 #include <tuple>
@@ -292,8 +293,9 @@ private:
 		refresh();
 		for (Event& event : events) {
 			// And those of what comes are there only now.
-			if (Event after = event_of(event.kind, event.device); event.major_minor.empty() && !after.origin.empty())
-				event = std::move(after);
+			if (event.major_minor.empty())
+				if (Event after = event_of(event.kind, event.device); !after.origin.empty())
+					event = std::move(after);
 			event.text = draft.outcome.text;
 			tell(event);
 		}
@@ -668,10 +670,12 @@ private:
 	// Those that were asked for while the origin was in use.
 	void begin_wanted_merges()
 	{
-		const std::vector<SnapshotRow> rows = snapshots_;
-		for (const SnapshotRow& row : rows) {
+		// Beginning one changes the list.
+		std::vector<SnapshotRow> wanted;
+		std::copy_if(snapshots_.begin(), snapshots_.end(), std::back_inserter(wanted), [](const SnapshotRow& row) { return row.merge_wanted; });
+		for (const SnapshotRow& row : wanted) {
 			const OriginRow* origin = origin_of(row);
-			const auto head = row.merge_wanted && origin != nullptr ? mapper_.info(DmName{origin->dm_name}) : std::nullopt;
+			const auto head = origin != nullptr ? mapper_.info(DmName{origin->dm_name}) : std::nullopt;
 			if (!head || head->open_count > 0 || !planner_.is_up(*origin))
 				continue;
 			try {

@@ -68,7 +68,7 @@ Draft Planner::plan_(const Create& wish)
 		const auto head = mapper_.info(DmName{origin.dm_name});
 		if (head->suspended)
 			throw Error{Failure::busy, context, origin.name, "it is suspended", "`snapctl doctor` says more"};
-		on_root = on_root || host_.stack_of_path("/").contains(head->number);
+		on_root = on_root || holds_root(origin);
 
 		SnapshotRow row;
 		row.name = member.snapshot;
@@ -428,6 +428,11 @@ bool Planner::is_in_use(const OriginRow& origin)
 	return true;
 }
 
+bool Planner::holds_root(const OriginRow& origin)
+{
+	return host_.stack_of_path("/").contains(mapper_.info(DmName{origin.dm_name})->number);
+}
+
 bool Planner::is_merging(const OriginRow& origin)
 {
 	const auto rows = snapshots_of(origin.name);
@@ -481,9 +486,8 @@ Draft Planner::plan_(const Merge& wish)
 	}
 	if (row.transient)
 		throw Error{Failure::refused, context, row.name, "a transient snapshot cannot be merged: a crash half-way would lose both"};
+	check_no_merge(context, row);
 	for (const SnapshotRow& other : snapshots_of(origin.name)) {
-		if (other.merging)
-			throw Error{Failure::busy, context, row.name, other.name + " is being merged into the same origin", "wait for its end"};
 		if (!other.stale && other.name != row.name && !is_live(other))
 			throw Error{Failure::refused, context, row.name, "the merge writes to " + origin.name + ", and " + other.name +
 				    " is inactive and would not see it", "activate or remove " + other.name + " first"};
@@ -497,7 +501,7 @@ Draft Planner::plan_(const Merge& wish)
 	if (mapper_.info(DmName{row.name})->open_count > 0)
 		throw Error{Failure::busy, context, row.name, "/dev/mapper/" + row.name + " is in use",
 			    "unmount it first: after the merge there is no such device"};
-	if (host_.stack_of_path("/").contains(mapper_.info(DmName{origin.dm_name})->number))
+	if (holds_root(origin))
 		throw Error{Failure::refused, context, row.name, "the root file system lies on " + origin.name +
 			    ": after a restart in the middle of the merge the machine would boot from a mixture of both",
 			    "merge it from a system that boots from another disk"};

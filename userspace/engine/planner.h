@@ -70,6 +70,7 @@ private:
 	void check_free_name(const char* context, const std::string& name, const std::string& kept = {});
 	[[nodiscard]] std::string base_of(const OriginRow& row); // "major:minor"
 	[[nodiscard]] bool is_live(const SnapshotRow& row);
+	[[nodiscard]] bool holds_root(const OriginRow& origin); // whose head is there
 	[[nodiscard]] bool is_in_use(const OriginRow& origin);
 	[[nodiscard]] bool is_merging(const OriginRow& origin);
 	void check_no_merge(const char* context, const SnapshotRow& row);

@@ -437,7 +437,6 @@ void Executor::forget_store(const std::string& device)
 
 // Everything that was suspended and keeps its table goes on. What was to get
 // another table is put right by undoing its load.
-
 void Executor::undo_section(const Section& section)
 {
 	std::exception_ptr failed;
