@@ -102,6 +102,7 @@ static int parse_feature(struct dm_target *ti, struct dm_arg_set *as,
 		r = parse_feature_u64(ti, as, nr,
 				      "merge_rate needs a number of KiB a second",
 				      &args->merge_rate_kib);
+		args->merge_rate_given = true;
 		if (!r && args->merge_rate_kib > SNAP_MERGE_MAX_RATE_KIB) {
 			ti->error = "merge_rate is too high";
 			r = -EINVAL;

@@ -23,6 +23,7 @@ struct snap_args {
 
 	/* Of snapshot-merge only. Messages change them, under snap->lock. */
 	u64 merge_rate_kib; /* per second, 0: no limit */
+	bool merge_rate_given; /* in the line, 0 too; a message does not count */
 	bool merge_paused;
 };
 

@@ -625,7 +625,7 @@ void snap_merge_take_over(struct snap_merge *to, struct snap_merge *from)
 	to->limbo = from->limbo;
 	to->done = from->done;
 	/* What the new line does not say stays as it was. */
-	if (!snap_merge_rate(to))
+	if (!to->snap->args.merge_rate_given && !snap_merge_rate(to))
 		snap_merge_set_rate(to, snap_merge_rate(from));
 	to->pause_told = from->pause_told;
 	if (test_bit(SNAP_MERGE_HOLD_PAUSED, &from->holds)) {

@@ -292,6 +292,11 @@ static int route_discard(struct snapshot *snap, struct bio *bio)
 	if (snap_health_of(snap) >= SNAP_INVALIDATING)
 		return DM_MAPIO_KILL;
 	if (dm_bio_get_target_bio_nr(bio)) {
+		/* Asked now: it may have had no table when ours was loaded. */
+		if (!bdev_max_discard_sectors(snap->origin_dev->bdev)) {
+			bio_endio(bio);
+			return DM_MAPIO_SUBMITTED;
+		}
 		bio_set_dev(bio, snap->origin_dev->bdev);
 		return DM_MAPIO_REMAPPED;
 	}
@@ -370,11 +375,8 @@ static int snapshot_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->num_flush_bios = 1;
 	ti->per_io_data_size = sizeof(struct snap_bio);
 	if (snap->args.discard_zeroes_cow) {
-		bool passdown = snap->args.discard_passdown_origin &&
-				bdev_max_discard_sectors(snap->origin_dev->bdev);
-
 		ti->discards_supported = true;
-		ti->num_discard_bios = passdown ? 2 : 1;
+		ti->num_discard_bios = snap->args.discard_passdown_origin ? 2 : 1;
 	}
 	return 0;
 }

@@ -39,17 +39,40 @@ static void begin_wait(struct snapshot *snap)
 	if (space->waiting)
 		return;
 	space->waiting = true;
-	space->since_ns = ktime_get_ns();
 	DMWARN("%s: the COW device is full: writes wait for space",
 	       dm_table_device_name(snap->ti->table));
 	snap_event_raise(snap, SNAP_GENL_EVENT_NO_SPACE);
 	look_soon(snap, LOOK_INTERVAL);
 }
 
-static void queue(struct snapshot *snap, struct snap_waiting *waiting,
-		  struct bio *bio)
+static bool merge_waits(const struct snapshot *snap)
 {
-	snap_waiting_add(waiting, &snap->counters.space_waits, bio);
+	return snap->space.for_merge && READ_ONCE(snap->origin->merge_waits);
+}
+
+static bool own_waits(const struct snapshot *snap)
+{
+	return !snap_waiting_none(&snap->space.own_bios);
+}
+
+static bool origin_waits(const struct snapshot *snap)
+{
+	return !snap_waiting_none(&snap->space.origin_bios) || merge_waits(snap);
+}
+
+static void queue_own(struct snapshot *snap, struct bio *bio)
+{
+	if (!own_waits(snap))
+		snap->space.own_since_ns = ktime_get_ns();
+	snap_waiting_add(&snap->space.own_bios, &snap->counters.space_waits, bio);
+	begin_wait(snap);
+}
+
+static void queue_origin(struct snapshot *snap, struct bio *bio)
+{
+	if (!origin_waits(snap))
+		snap->space.origin_since_ns = ktime_get_ns();
+	snap_waiting_add(&snap->space.origin_bios, &snap->counters.space_waits, bio);
 	begin_wait(snap);
 }
 
@@ -57,6 +80,8 @@ void snap_space_merge_waits(struct snapshot *snap)
 {
 	lockdep_assert_held_write(&snap->lock);
 	if (snap_space_queues(snap)) {
+		if (!origin_waits(snap))
+			snap->space.origin_since_ns = ktime_get_ns();
 		snap->space.for_merge = true;
 		begin_wait(snap);
 	} else {
@@ -75,7 +100,7 @@ enum snap_no_space snap_space_own_bio(struct snapshot *snap, struct bio *bio)
 	case SNAP_STOP_NO_WAIT:
 		return SNAP_NO_SPACE_FAILS;
 	default:
-		queue(snap, &snap->space.own_bios, bio);
+		queue_own(snap, bio);
 		return SNAP_NO_SPACE_WAITS;
 	}
 }
@@ -91,7 +116,7 @@ enum snap_no_space snap_space_origin_bio(struct snapshot *snap,
 	case SNAP_STOP_NO_WAIT:
 		return SNAP_NO_SPACE_COSTS;
 	default:
-		queue(snap, &snap->space.origin_bios, bio);
+		queue_origin(snap, bio);
 		return SNAP_NO_SPACE_WAITS;
 	}
 }
@@ -119,56 +144,52 @@ static void resubmit(struct snapshot *snap, struct bio_list *own,
 	blk_finish_plug(&plug);
 }
 
-static bool merge_waits(const struct snapshot *snap)
-{
-	return snap->space.for_merge && READ_ONCE(snap->origin->merge_waits);
-}
-
-static bool time_is_up(const struct snapshot *snap)
+static bool time_is_up(const struct snapshot *snap, u64 since_ns)
 {
 	u64 timeout_ns = (u64)snap->args.no_space_timeout * NSEC_PER_SEC;
 
-	return timeout_ns &&
-	       ktime_get_ns() - snap->space.since_ns >= timeout_ns;
+	return !snap->args.queue_if_no_space ||
+	       (timeout_ns && ktime_get_ns() - since_ns >= timeout_ns);
 }
 
-/* What a full COW device costs the snapshot whose writes did not wait, or long enough. */
-static void apply_rule(struct snapshot *snap)
+enum whose { NOBODYS = 0, OWN = 1, ORIGINS = 2, EVERYBODYS = OWN | ORIGINS };
+
+/*
+ * Applies the rule to those whose time is up, and to nobody else: a write to the
+ * snapshot that goes without room may cost less than one to its origin.
+ */
+static enum whose time_ends(struct snapshot *snap)
 {
 	static const char why[] = "the COW device is full, and no space was found in time";
 
-	if (!snap_waiting_none(&snap->space.origin_bios) || merge_waits(snap))
+	if (origin_waits(snap) && time_is_up(snap, snap->space.origin_since_ns))
 		snap_health_raise(snap, SNAP_INVALIDATING, why);
-	else
+	else if (own_waits(snap) && time_is_up(snap, snap->space.own_since_ns))
 		snap_health_raise(snap, snapshot_full_health(snap), why);
+	else
+		return NOBODYS;
+	return snap->health >= SNAP_INVALIDATING ? EVERYBODYS : OWN;
 }
 
 /*
- * Does the waiting end? The caller holds the lock. True: what waits looks again,
- * and finds room, or a snapshot that needs none any more.
+ * Whose waiting ends? The caller holds the lock. They look again, and find room, or a
+ * snapshot that needs none any more.
  */
-static bool waiting_ends(struct snapshot *snap)
+static enum whose waiting_ends(struct snapshot *snap)
 {
-	struct snap_space *space = &snap->space;
-
-	if (snap_waiting_none(&space->own_bios) &&
-	    snap_waiting_none(&space->origin_bios) && !merge_waits(snap))
-		return true;
-	if (snap->health >= SNAP_INVALIDATING ||
-	    (snap->health == SNAP_OVERFLOW &&
-	     !snap_waiting_none(&space->own_bios)))
-		return true;
+	if (!own_waits(snap) && !origin_waits(snap))
+		return EVERYBODYS;
+	if (snap->health >= SNAP_INVALIDATING)
+		return EVERYBODYS;
 	if (snap->store->type->has_room(snap->store)) {
 		DMINFO("%s: the COW device has room again: writes go on",
 		       dm_table_device_name(snap->ti->table));
 		snap_event_raise(snap, SNAP_GENL_EVENT_SPACE_FOUND);
-		return true;
+		return EVERYBODYS;
 	}
-	if (!snap->args.queue_if_no_space || time_is_up(snap)) {
-		apply_rule(snap);
-		return true;
-	}
-	return false;
+	if (snap->health == SNAP_OVERFLOW && own_waits(snap))
+		return OWN;
+	return time_ends(snap);
 }
 
 static void look(struct work_struct *work)
@@ -177,24 +198,26 @@ static void look(struct work_struct *work)
 					     struct snapshot, space.look);
 	struct bio_list own = BIO_EMPTY_LIST, origin = BIO_EMPTY_LIST;
 	unsigned int noio = memalloc_noio_save();
-	bool ends;
+	enum whose ends = NOBODYS;
 
 	write_lock(&snap->lock);
-	ends = snap->space.waiting && waiting_ends(snap);
-	if (ends) {
-		snap->space.waiting = false;
-		snap->space.for_merge = false;
-		own = take(snap, &snap->space.own_bios);
-		origin = take(snap, &snap->space.origin_bios);
-	} else if (snap->space.waiting) {
-		look_soon(snap, LOOK_INTERVAL);
+	if (snap->space.waiting) {
+		ends = waiting_ends(snap);
+		if (ends & OWN)
+			own = take(snap, &snap->space.own_bios);
+		if (ends & ORIGINS) {
+			origin = take(snap, &snap->space.origin_bios);
+			snap->space.for_merge = false;
+		}
+		snap->space.waiting = own_waits(snap) || origin_waits(snap);
+		if (snap->space.waiting)
+			look_soon(snap, LOOK_INTERVAL);
 	}
 	write_unlock(&snap->lock);
-	if (ends) {
-		/* A merge looks again. */
+	/* A merge looks again. */
+	if (ends & ORIGINS)
 		snap_origin_settled(snap->origin);
-		resubmit(snap, &own, &origin);
-	}
+	resubmit(snap, &own, &origin);
 	memalloc_noio_restore(noio);
 }
 

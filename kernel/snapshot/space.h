@@ -37,9 +37,10 @@ static inline enum snap_stop snap_stop_now(enum snap_stop stop,
 struct snap_space {
 	bool waiting;	/* no room was found, and somebody waits */
 	bool for_merge; /* of these, a merge into the origin */
-	u64 since_ns;
 	struct snap_waiting own_bios; /* each inside one chunk */
+	u64 own_since_ns;
 	struct snap_waiting origin_bios;
+	u64 origin_since_ns; /* of them and the merge */
 	enum snap_stop own_stop;
 	struct delayed_work look;
 	bool low_armed;	    /* the mark has not been crossed */

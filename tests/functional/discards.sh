@@ -135,6 +135,19 @@ test_passdown_to_an_origin_that_cannot_discard_is_ignored() {
 	pattern verify $o
 }
 
+test_passdown_to_an_origin_that_learns_to_discard_later() {
+	dev plain 4
+	dev o 4 discard=1
+	dev c 4
+	pattern write $o
+	dm_linear changing /dev/test/plain
+	snap_create s /dev/mapper/changing $c P 8 discard_zeroes_cow discard_passdown_origin
+	dm_reload changing "0 8192 linear $o 0"
+	discard /dev/mapper/s 64 128
+	is_zero $o 64 128
+	pattern verify $o --start 192
+}
+
 test_discard_of_an_invalid_snapshot_fails() {
 	own_data discard_zeroes_cow
 	dm_remove s

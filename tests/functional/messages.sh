@@ -199,7 +199,7 @@ test_merge_keeps_to_the_rate_of_its_line_from_the_start() {
 	check_eq "$(stat_of orig merge_rate)" 2048 "over a reload of a line without it"
 	dm_reload orig "$(snap_merge_table /dev/test/o /dev/test/c P 8) 2 merge_rate 1024"
 	check_eq "$(stat_of orig merge_rate)" 1024 "as the new line says"
-	dm_message orig merge rate 0
+	dm_reload orig "$(snap_merge_table /dev/test/o /dev/test/c P 8) 2 merge_rate 0"
 	check_match "$(dm_table orig)" " P 8$"
 	merge_came_through
 }

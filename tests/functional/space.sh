@@ -233,6 +233,26 @@ test_timeout_of_zero_is_none() {
 	end_s
 }
 
+# Each has its own clock: a write to the origin that came later is not given up with one
+# to the snapshot, and does not make its end cost more.
+test_waiting_of_the_origin_outlasts_that_of_the_snapshot() {
+	local own
+	small_snapshot PO queue_if_no_space no_space_timeout 10
+	fill_cow
+	snapshot_write_waits 4096
+	own=$writer
+	sleep 5
+	origin_write_waits 6000
+	! wait "$own" || fail "a write without room succeeded"
+	check_eq "$(dm_status s)" Overflow
+	check_eq "$(stat_of s waiting)" 1
+	grow_cow 1024
+	goes_on "$writer"
+	snapshot_is_exact
+	origin_has_it 6000
+	end_s
+}
+
 test_message_no_space_fail_ends_the_waiting() {
 	small_snapshot P queue_if_no_space no_space_timeout 0
 	fill_cow
