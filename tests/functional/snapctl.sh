@@ -315,6 +315,25 @@ test_a_snapshot_is_extended_while_a_writer_fills_it() {
 	grep -c extended "$TEST_DIR/daemon.log"
 }
 
+# More than an older snapshot has room for is still in the file system's cache when the next one
+# is taken. While the volume is suspended, nobody could give it more.
+test_a_snapshot_survives_that_another_is_taken_of_a_volume_with_a_full_cache() {
+	# Nothing is written before somebody asks.
+	echo 1073741824 >/proc/sys/vm/dirty_bytes
+	echo 1073741824 >/proc/sys/vm/dirty_background_bytes
+	echo 360000 >/proc/sys/vm/dirty_writeback_centisecs
+	snapctl_start 1024
+	mounted_origin vol 1024
+	sums_of "$TEST_DIR/vol" >"$TEST_DIR/before"
+	snapctl create vol monday --size 64M
+	dd if=/dev/urandom of="$TEST_DIR/vol/large" bs=1M count=256 status=none
+	(($(awk '/^Dirty:/ { print $2 }' /proc/meminfo) > 128 << 10)) || fail "the cache was written already"
+	snapctl create vol tuesday
+	check_eq "$(field monday health)" active
+	(($(field monday total_bytes) > 64 << 20)) || fail "it has not grown"
+	check_eq "$(sums_in_snapshot monday)" "$(<"$TEST_DIR/before")"
+}
+
 # selection: 6.1
 test_a_mounted_origin_is_merged() {
 	snapctl_start

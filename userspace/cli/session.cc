@@ -6,6 +6,7 @@
 #include "base/config.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/flush.h"
 #include "cli/output.h"
 #include "cli/rows.h"
 #include "ipc/client.h"
@@ -34,7 +35,7 @@ ipc::Client& Session::client()
 
 ipc::Client Session::another_client() { return ipc::Client{socket_path()}; }
 
-int carry_out(Session& session, const engine::Change& change)
+int carry_out(Session& session, const engine::Change& change, const std::vector<std::string>& suspends)
 {
 	auto& out = session.terminal.out;
 	if (session.dry_run()) {
@@ -50,6 +51,11 @@ int carry_out(Session& session, const engine::Change& change)
 				out << i + 1 << ". " << steps[i].text << '\n';
 		}
 		return done;
+	}
+	if (!suspends.empty()) {
+		// What will be refused, as where writes wait already, is not worth waiting for.
+		(void)session.client().plan(change);
+		flush_file_systems(session.client(), suspends);
 	}
 	const auto outcome = session.client().apply(change);
 	if (session.json()) {

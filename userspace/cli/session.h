@@ -6,6 +6,7 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "cli/verb.h"
 #include "engine/engine.h"
@@ -47,8 +48,9 @@ private:
 };
 
 // Plans it and prints the plan with --dry-run, otherwise does it and prints how
-// it went.
-int carry_out(Session& session, const engine::Change& change);
+// it went. What the file systems of the origins that it suspends hold back in memory is
+// written first.
+int carry_out(Session& session, const engine::Change& change, const std::vector<std::string>& suspends = {});
 
 // "20%" or "10G"; throws UsageError that names the option.
 [[nodiscard]] engine::Size size_from(const std::string& text, const std::string& option);

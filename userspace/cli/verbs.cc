@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "cli/session.h"
+#include "ipc/client.h"
 #include "ipc/names.h"
 
 namespace snapctl::cli {
@@ -79,7 +80,10 @@ int run_create(Session& session)
 	create.read_only = given.has("read-only");
 	if (const auto word = given.get("on-full"))
 		create.on_full = ipc::named<engine::OnFull>(*word).value();
-	return carry_out(session, create);
+	std::vector<std::string> origins;
+	for (const auto& member : create.members)
+		origins.push_back(member.origin);
+	return carry_out(session, create, origins);
 }
 
 int run_remove(Session& session) { return carry_out(session, engine::Remove{session.operand(0)}); }
@@ -98,7 +102,12 @@ int run_activate(Session& session)
 	}
 	if (session.invocation.operands.empty())
 		throw UsageError("SNAPSHOT is missing");
-	return carry_out(session, engine::Activate{session.operand(0)});
+	const std::string& name = session.operand(0);
+	std::vector<std::string> origins;
+	for (const auto& snapshot : session.client().snapshots())
+		if (snapshot.name == name)
+			origins.push_back(snapshot.origin);
+	return carry_out(session, engine::Activate{name}, origins);
 }
 
 int run_deactivate(Session& session) { return carry_out(session, engine::Deactivate{session.operand(0)}); }

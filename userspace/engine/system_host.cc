@@ -25,6 +25,7 @@
 #include <linux/loop.h>
 
 #include "base/error.h"
+#include "base/mounts.h"
 #include "base/names.h"
 #include "base/subprocess.h"
 #include "base/text.h"
@@ -229,12 +230,12 @@ public:
 	bool is_mounted_writable(DeviceNumber number) override
 	{
 		bool found = false;
-		for_each_mount([&](const Mount& mount) {
+		for (const Mount& mount : mounts()) {
 			std::set<DeviceNumber> below;
 			if (!found && mount.writable)
 				descend_mount(mount, below);
 			found = found || below.contains(number);
-		});
+		}
 		std::ifstream swaps{"/proc/swaps"};
 		for (std::string line; !found && std::getline(swaps, line);) {
 			struct stat its {};
@@ -618,41 +619,18 @@ private:
 			descend(number, found);
 			return;
 		}
-		for_each_mount([&](const Mount& mount) {
-			if (mount.number == number)
+		for (const Mount& mount : mounts())
+			if (dm::parse_device_number(mount.number) == number)
 				descend_mount(mount, found);
-		});
-	}
-
-	// A line of the list of mounts.
-	struct Mount {
-		DeviceNumber number;
-		std::string source;
-		bool writable = false; // the file system, whatever this mount of it is
-	};
-
-	template <class Take>
-	static void for_each_mount(Take take)
-	{
-		std::ifstream mounts{"/proc/self/mountinfo"};
-		for (std::string line; std::getline(mounts, line);) {
-			// ID PARENT NUMBER ROOT POINT OPTIONS [FIELD]... - TYPE SOURCE OPTIONS-OF-THE-FILE-SYSTEM
-			const std::vector<std::string> words = split_words(line);
-			const auto dash = std::find(words.begin(), words.end(), "-");
-			if (words.size() < 3 || words.end() - dash < 4)
-				continue;
-			const auto number = dm::parse_device_number(words[2]);
-			if (number)
-				take(Mount{*number, dash[2], dash[3] == "rw" || dash[3].starts_with("rw,")});
-		}
 	}
 
 	void descend_mount(const Mount& mount, std::set<DeviceNumber>& found)
 	{
 		// btrfs and others have numbers of their own, but say their device.
 		struct stat source {};
-		if (mount.number.major != 0)
-			descend(mount.number, found);
+		const auto number = dm::parse_device_number(mount.number);
+		if (number && number->major != 0)
+			descend(*number, found);
 		else if (::stat(mount.source.c_str(), &source) == 0 && S_ISBLK(source.st_mode))
 			descend(number_of(source.st_rdev), found);
 	}

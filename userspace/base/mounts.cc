@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "base/mounts.h"
+
+#include <algorithm>
+#include <fstream>
+
+#include "base/text.h"
+
+namespace snapctl {
+
+namespace {
+
+// Blanks and backslashes in a path are written as \040 and the like.
+std::string unescaped(const std::string& text)
+{
+	const auto is_octal = [](char c) { return c >= '0' && c <= '7'; };
+	std::string plain;
+	for (std::size_t i = 0; i < text.size(); i++) {
+		if (text[i] == '\\' && i + 3 < text.size() && std::all_of(&text[i + 1], &text[i + 4], is_octal)) {
+			plain += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+			i += 3;
+		} else {
+			plain += text[i];
+		}
+	}
+	return plain;
+}
+
+} // namespace
+
+std::vector<Mount> parse_mounts(std::istream& mountinfo)
+{
+	std::vector<Mount> found;
+	for (std::string line; std::getline(mountinfo, line);) {
+		// ID PARENT NUMBER ROOT POINT OPTIONS [FIELD]... - TYPE SOURCE OPTIONS-OF-THE-FILE-SYSTEM
+		const std::vector<std::string> words = split_words(line);
+		const auto dash = std::find(words.begin(), words.end(), "-");
+		if (dash - words.begin() < 6 || words.end() - dash < 4)
+			continue;
+		found.push_back({words[2], unescaped(words[4]), unescaped(dash[2]),
+				 dash[3] == "rw" || dash[3].starts_with("rw,")});
+	}
+	return found;
+}
+
+std::vector<Mount> mounts()
+{
+	std::ifstream mountinfo{"/proc/self/mountinfo"};
+	return parse_mounts(mountinfo);
+}
+
+} // namespace snapctl
