@@ -233,15 +233,17 @@ test_timeout_of_zero_is_none() {
 	end_s
 }
 
+half_of_it_is_over() { ((EPOCHSECONDS >= began + 5)); }
 # Each has its own clock: a write to the origin that came later is not given up with one
 # to the snapshot, and does not make its end cost more.
 test_waiting_of_the_origin_outlasts_that_of_the_snapshot() {
-	local own
+	local own began
 	small_snapshot PO queue_if_no_space no_space_timeout 10
 	fill_cow
 	snapshot_write_waits 4096
 	own=$writer
-	sleep 5
+	began=$EPOCHSECONDS
+	wait_for half_of_it_is_over
 	origin_write_waits 6000
 	! wait "$own" || fail "a write without room succeeded"
 	check_eq "$(dm_status s)" Overflow
