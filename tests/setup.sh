@@ -13,7 +13,7 @@ packages=(
 	make gcc libc6-dev kmod dkms
 	# the control plane
 	g++ cmake ninja-build pkg-config linux-libc-dev libboost-dev libboost-test-dev libcli11-dev nlohmann-json3-dev
-	libtomlplusplus-dev libspdlog-dev libfmt-dev libdevmapper-dev libsystemd-dev libkmod-dev libnl-3-dev libnl-genl-3-dev
+	libtomlplusplus-dev libspdlog-dev libfmt-dev libdevmapper-dev libsystemd-dev libblkid-dev libkmod-dev libnl-3-dev libnl-genl-3-dev
 	libsqlite3-dev
 )
 testing=(

@@ -299,6 +299,26 @@ test_others_than_root_may_not_change_anything() {
 	check_fails "${nobody[@]}" origin add vol /dev/test/space --with "neither root"
 }
 
+test_a_registry_whose_file_system_is_not_mounted_yet_is_not_made_anew() {
+	mkdir "$TEST_DIR/state"
+	echo "tmpfs $TEST_DIR/state tmpfs defaults 0 0" >/etc/fstab
+	printf '[daemon]\nstate_directory = "%s"\nsocket = "%s"\n' "$TEST_DIR/state" "$SNAPCTL_SOCKET" >"$TEST_DIR/snapctl.toml"
+	check_fails snapctl daemon --config "$TEST_DIR/snapctl.toml" --with "not mounted yet"
+	check_eq "$(ls "$TEST_DIR/state")" ""
+	mount_on state tmpfs -t tmpfs
+	snapctl_daemon
+	test -e "$TEST_DIR/state/registry.db"
+	# Where it is by default, this is what boots would meet.
+	echo "tmpfs /var/lib/snapctl tmpfs defaults 0 0" >/etc/fstab
+	check_fails snapctl activate --all --with "on the root file system"
+	snapctl doctor >"$TEST_DIR/findings" || true
+	check_match "$(<"$TEST_DIR/findings")" "PROBLEM +the registry /var/lib/snapctl is on /var/lib/snapctl"
+	rm /etc/fstab
+	kill "$daemon"
+	wait "$daemon"
+	umount "$TEST_DIR/state"
+}
+
 # The snapshot starts at 64 MiB and needs eight times that.
 test_a_snapshot_is_extended_while_a_writer_fills_it() {
 	snapctl_start 2048

@@ -39,6 +39,28 @@ BOOST_AUTO_TEST_CASE(lines_that_make_no_sense_are_left_out)
 	BOOST_TEST(found[0].source == "/dev/a\\0");
 }
 
+BOOST_AUTO_TEST_CASE(a_path_is_on_the_longest_mount_point_above_it)
+{
+	const auto of = [](const std::string& path) {
+		std::istringstream fstab{"# /dev/a /var/lib ext4 defaults 0 0\n"
+					 "\n"
+					 "UUID=1 / ext4 errors=remount-ro 0 1\n"
+					 "UUID=2 none swap sw 0 0\n"
+					 "UUID=3 /srv/ xfs defaults\n"
+					 "UUID=4 /srv/two\\040words xfs\n"
+					 "UUID=5 /srv/other ext4 noauto,rw 0 0\n"
+					 "UUID=6 /usr\n"};
+		return parse_fstab_for(path, fstab).value_or("-");
+	};
+	BOOST_TEST(of("/var/lib/snapctl") == "-");
+	BOOST_TEST(of("/srv") == "/srv");
+	BOOST_TEST(of("/srv/state") == "/srv");
+	BOOST_TEST(of("/srvstate") == "-");
+	BOOST_TEST(of("/srv/two words/state") == "/srv/two words");
+	BOOST_TEST(of("/srv/other/state") == "/srv");
+	BOOST_TEST(of("/usr/lib") == "-");
+}
+
 BOOST_AUTO_TEST_CASE(the_root_of_this_process_is_among_its_mounts)
 {
 	bool found = false;

@@ -284,12 +284,9 @@ BOOST_AUTO_TEST_CASE(device_that_carries_something_is_refused)
 	add_data();
 	Create create = one("data", "monday");
 	create.space = {SpaceKind::device, "/dev/sdb"};
-	std::vector<std::byte> start(4096);
-	start[1080] = std::byte{0x53};
-	start[1081] = std::byte{0xef};
-	sim.host.set_start("/dev/sdb", start);
-	refuses(*this, create, "it is not empty: ext2/3/4");
-	sim.host.set_start("/dev/sdb", {});
+	sim.host.set_content("/dev/sdb", "ext4");
+	refuses(*this, create, "it is not empty: ext4");
+	sim.host.set_content("/dev/sdb", "");
 	sim.host.set_in_use("/dev/sdb", true);
 	refuses(*this, create, "it is in use");
 }

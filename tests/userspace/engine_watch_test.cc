@@ -312,18 +312,15 @@ BOOST_AUTO_TEST_CASE(origin_stays_read_only_until_the_space_of_all_its_snapshots
 	run(create);
 	run(one("data", "f"));
 	sim.reboot();
-	std::vector<std::byte> foreign(4096);
-	foreign[1080] = std::byte{0x53};
-	foreign[1081] = std::byte{0xef};
-	sim.host.set_start("/dev/sdb", foreign);
+	sim.host.set_content("/dev/sdb", "ext4");
 	const auto findings = sim.engine().activate_all();
-	BOOST_TEST(has_problem(findings, "the snapshot d cannot come up, and keeps data read-only: /dev/sdb holds ext2/3/4 instead of its store"));
+	BOOST_TEST(has_problem(findings, "the snapshot d cannot come up, and keeps data read-only: /dev/sdb holds ext4 instead of its store"));
 	BOOST_TEST((snapshot("d").health == Health::inactive));
 	BOOST_TEST((snapshot("f").health == Health::active));
 	BOOST_TEST(sim.mapper.info(DmName{"data"})->read_only);
 
 	// The right disk is there.
-	sim.host.forget_start("/dev/sdb");
+	sim.host.forget_content("/dev/sdb");
 	BOOST_TEST(!has_problem(sim.engine().activate_all(), ""));
 	BOOST_TEST((snapshot("d").health == Health::active));
 	BOOST_TEST(!sim.mapper.info(DmName{"data"})->read_only);
@@ -331,7 +328,7 @@ BOOST_AUTO_TEST_CASE(origin_stays_read_only_until_the_space_of_all_its_snapshots
 
 	// Or it never comes back.
 	sim.reboot();
-	sim.host.set_start("/dev/sdb", std::vector<std::byte>(4096));
+	sim.host.set_content("/dev/sdb", "");
 	BOOST_TEST(has_problem(sim.engine().activate_all(), "/dev/sdb holds nothing instead of its store"));
 	BOOST_TEST(sim.mapper.info(DmName{"data"})->read_only);
 	run(Remove{"d"});
@@ -361,16 +358,16 @@ BOOST_AUTO_TEST_CASE(origin_stays_down_while_half_of_its_merge_is_missing)
 	refuses(*this, Remove{"monday"}, "it is being merged");
 	sim.reboot();
 	const std::string file = snapshot("monday").cow_device;
-	sim.host.set_start(file, std::vector<std::byte>(4096));
+	sim.host.set_content(file, "");
 	BOOST_TEST(has_problem(sim.engine().activate_all(), "it is half merged with monday"));
 	BOOST_TEST(origin("data").major_minor.empty());
-	sim.host.forget_start(file);
+	sim.host.forget_content(file);
 	refuses(*this, Remove{"monday"}, "it is being merged");
 	BOOST_TEST(!has_problem(sim.engine().activate_all(), ""));
 	BOOST_TEST((snapshot("monday").health == Health::merging));
 
 	sim.reboot();
-	sim.host.set_start(file, std::vector<std::byte>(4096));
+	sim.host.set_content(file, "");
 	BOOST_TEST(run(Remove{"monday"}).text.find("data was left half merged") != std::string::npos);
 	BOOST_TEST(!has_problem(sim.engine().activate_all(), ""));
 	BOOST_TEST(!origin("data").major_minor.empty());
@@ -385,6 +382,48 @@ BOOST_AUTO_TEST_CASE(snapshot_of_a_volume_that_was_mounted_before_it_came_up_is_
 	BOOST_TEST(has_problem(sim.engine().activate_all(), "the snapshot monday is lost: the origin was written without it"));
 	BOOST_TEST((snapshot("monday").health == Health::invalid));
 	BOOST_TEST(!origin("home").major_minor.empty());
+}
+
+BOOST_AUTO_TEST_CASE(snapshots_of_a_volume_whose_table_lvm_put_back_are_lost_for_good)
+{
+	add_home();
+	const dm::Table lvms = sim.mapper.table(DmName{"snapctl-home-real"});
+	run(one("home", "monday"));
+	run(one("home", "tuesday"));
+	sim.engine().poll();
+	BOOST_TEST((snapshot("monday").health == Health::active));
+	const DmName home{"vg-home"};
+	sim.mapper.suspend(home, {});
+	sim.mapper.load(home, lvms, false);
+	sim.mapper.resume(home, dm::Visibility::shown);
+	BOOST_TEST((snapshot("monday").health == Health::invalid));
+	BOOST_TEST((snapshot("tuesday").health == Health::invalid));
+	sim.engine().poll();
+	BOOST_TEST(told(EventKind::invalid) == 2u);
+	// Also after a restart, which puts everything where it belongs.
+	sim.reboot();
+	(void)sim.engine().activate_all();
+	BOOST_TEST((snapshot("monday").health == Health::invalid));
+	BOOST_TEST(!origin("home").major_minor.empty());
+	run(Remove{"monday"});
+	run(Remove{"tuesday"});
+	check_sound();
+}
+
+BOOST_AUTO_TEST_CASE(what_missed_writes_can_be_removed_and_the_volume_given_back)
+{
+	add_home();
+	const dm::Table lvms = sim.mapper.table(DmName{"snapctl-home-real"});
+	run(one("home", "monday"));
+	const DmName home{"vg-home"};
+	sim.mapper.suspend(home, {});
+	sim.mapper.load(home, lvms, false);
+	sim.mapper.resume(home, dm::Visibility::shown);
+	run(Remove{"monday"});
+	run(OriginRemove{"home"});
+	BOOST_TEST(sim.mapper.table(home) == lvms);
+	BOOST_TEST(!sim.mapper.info(DmName{"snapctl-home-real"}));
+	check_sound();
 }
 
 BOOST_AUTO_TEST_CASE(transient_snapshot_is_lost_with_a_reboot)

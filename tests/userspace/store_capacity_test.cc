@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "store/capacity.h"
-#include "store/signature.h"
+#include "store/header.h"
 
 using namespace snapctl;
 using namespace snapctl::store;
@@ -31,26 +31,6 @@ BOOST_AUTO_TEST_CASE(chunk_sizes_are_powers_of_two_and_no_smaller_than_blocks)
 		BOOST_TEST(chunk_fault(Bytes{n}, small, small) != nullptr);
 	BOOST_TEST(chunk_fault(Bytes{2048}, large, small) != nullptr);
 	BOOST_TEST(chunk_fault(Bytes{2048}, small, large) != nullptr);
-}
-
-BOOST_AUTO_TEST_CASE(devices_that_carry_something_are_recognised)
-{
-	std::vector<std::byte> start(signature_window);
-	BOOST_TEST(!find_signature(start));
-	const std::vector<std::tuple<std::size_t, std::string, std::string>> table = {
-		{0, "SnAp", "snapshot store"}, {1080, "\x53\xef", "ext2/3/4"}, {0, "XFSB", "xfs"},
-		{0x10040, "_BHRfS_M", "btrfs"}, {512, "LABELONE", "LVM2 physical volume"},
-		{512, "EFI PART", "GPT partition table"}, {510, "\x55\xaa", "partition table or boot sector"},
-		{4086, "SWAPSPACE2", "swap"},
-	};
-	for (const auto& [offset, bytes, name] : table) {
-		std::vector<std::byte> device(signature_window);
-		std::memcpy(device.data() + offset, bytes.data(), bytes.size());
-		BOOST_TEST(find_signature(device).value_or("nothing") == name);
-		// A device that ends within the magic.
-		device.resize(offset + bytes.size() - 1);
-		BOOST_TEST(!find_signature(device));
-	}
 }
 
 BOOST_AUTO_TEST_CASE(headers_are_read_and_bounded)

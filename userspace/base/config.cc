@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "base/config.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <toml++/toml.h>
 
 #include "base/error.h"
+#include "base/mounts.h"
 #include "base/text.h"
 
 namespace snapctl {
@@ -122,6 +124,23 @@ Config parse_config(std::string_view text, std::string_view name)
 		}
 	}
 	return config;
+}
+
+std::string advice_on_state(const Config& config)
+{
+	return "set state_directory in " + std::string{default_config_path} +
+	       " to a folder on the root file system, and move what is in " + config.state_directory + " there";
+}
+
+void check_state_is_mounted(const Config& config)
+{
+	const auto point = fstab_mount_of(config.state_directory);
+	if (!point)
+		return;
+	const auto all = mounts();
+	if (std::none_of(all.begin(), all.end(), [&](const Mount& mount) { return mount.point == *point; }))
+		throw Error{Failure::busy, "registry", config.state_directory, "it is on " + *point + ", which is not mounted yet",
+			    advice_on_state(config)};
 }
 
 Config load_config(const std::string& path)

@@ -39,4 +39,10 @@ inline constexpr const char* default_config_path = "/etc/snapctl/snapctl.toml";
 // The defaults when there is no such file.
 [[nodiscard]] Config load_config(const std::string& path = default_config_path);
 
+// Volumes have to be active before file systems are mounted, so the registry belongs on the root
+// file system. Throws where it is on one that is not mounted yet: what is there now is not it.
+void check_state_is_mounted(const Config& config);
+// What to do about a registry that is elsewhere.
+[[nodiscard]] std::string advice_on_state(const Config& config);
+
 } // namespace snapctl

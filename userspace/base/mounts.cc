@@ -49,4 +49,29 @@ std::vector<Mount> mounts()
 	return parse_mounts(mountinfo);
 }
 
+std::optional<std::string> parse_fstab_for(const std::string& path, std::istream& fstab)
+{
+	std::optional<std::string> longest;
+	for (std::string line; std::getline(fstab, line);) {
+		// SOURCE POINT TYPE OPTIONS [DUMP [PASS]]
+		const std::vector<std::string> words = split_words(line);
+		if (words.size() < 3 || words[0].starts_with("#"))
+			continue;
+		std::string point = unescaped(words[1]);
+		while (point.size() > 1 && point.ends_with("/"))
+			point.pop_back();
+		const bool at_boot = words.size() < 4 || (',' + words[3] + ',').find(",noauto,") == std::string::npos;
+		const bool above = point.size() > 1 && (path + '/').starts_with(point + '/');
+		if (at_boot && above && (!longest || longest->size() < point.size()))
+			longest = point;
+	}
+	return longest;
+}
+
+std::optional<std::string> fstab_mount_of(const std::string& path)
+{
+	std::ifstream fstab{"/etc/fstab"};
+	return parse_fstab_for(path, fstab);
+}
+
 } // namespace snapctl

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The file systems that are mounted, as proc_pid_mountinfo(5) tells them.
+// The file systems that are mounted, as proc_pid_mountinfo(5) tells them, and those that
+// fstab(5) says are to be.
 #pragma once
 
 #include <istream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,5 +22,10 @@ struct Mount {
 [[nodiscard]] std::vector<Mount> parse_mounts(std::istream& mountinfo);
 // Those that this process sees.
 [[nodiscard]] std::vector<Mount> mounts();
+
+// The file system of its own, by its mount point, that a path lies on according to fstab; none
+// where that is the root file system, or one that is not mounted at boot.
+[[nodiscard]] std::optional<std::string> parse_fstab_for(const std::string& path, std::istream& fstab);
+[[nodiscard]] std::optional<std::string> fstab_mount_of(const std::string& path);
 
 } // namespace snapctl

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <algorithm>
 
+#include "base/config.h"
+#include "base/mounts.h"
 #include "cli/output.h"
 #include "cli/rows.h"
 #include "cli/session.h"
@@ -35,6 +37,9 @@ void print_findings(Session& session, const std::vector<Finding>& findings)
 
 int run_activate_all(Session& session)
 {
+	// The daemon would be started by our asking, and it would wait, with us, for a file system that
+	// waits for us.
+	check_state_is_mounted(load_config());
 	const auto findings = session.client().activate_all();
 	print_findings(session, findings);
 	return std::ranges::any_of(findings, is_problem) ? failed : done;
@@ -51,6 +56,11 @@ int run_doctor(Session& session)
 			findings.push_back({Finding::Level::hint,
 					    "the daemon is version " + hello.version + ", this is " + version,
 					    "systemctl restart snapctl"});
+		const Config config = load_config();
+		if (const auto point = fstab_mount_of(config.state_directory); point && hello.engine != "simulated")
+			findings.push_back({Finding::Level::problem,
+					    "the registry " + config.state_directory + " is on " + *point + ", which is mounted when volumes should be active already",
+					    advice_on_state(config)});
 	} catch (const ipc::Unreachable& error) {
 		findings.push_back({Finding::Level::problem, error.what(), error.advice()});
 		code = unreachable;

@@ -121,6 +121,7 @@ public:
 
 	std::vector<SnapshotState> snapshots() override
 	{
+		forget_what_missed_writes();
 		std::vector<SnapshotState> states;
 		for (const SnapshotRow& row : snapshots_)
 			states.push_back(state_of(row));
@@ -228,6 +229,7 @@ public:
 				ask_kernel();
 			if (unfinished_)
 				finish_journal();
+			forget_what_missed_writes();
 		}
 		begin_wanted_merges();
 		// Looking may finish a merge, which changes the list.
@@ -528,6 +530,37 @@ private:
 		case genl::Kind::overflow:
 		case genl::Kind::merge_done:
 		case genl::Kind::merge_failed: look(row); break;
+		}
+	}
+
+	// Somebody else gave an origin another table, as LVM2 does with a volume of its own: what is written
+	// there from then on is lost to all its snapshots, which a reboot must not bring back as good.
+	void forget_what_missed_writes()
+	{
+		std::vector<SnapshotRow> missed;
+		for (const OriginRow& origin : origins_) {
+			const auto head = mapper_.info(DmName{origin.dm_name});
+			// Without a snapshot in the kernel it has not been activated yet.
+			const bool was_up = std::any_of(snapshots_.begin(), snapshots_.end(), [&](const SnapshotRow& row) {
+				return row.origin == origin.name && !row.stale && !row.merging && planner_.is_live(row);
+			});
+			if (was_up && head && head->live_table && !planner_.is_up(origin))
+				std::copy_if(snapshots_.begin(), snapshots_.end(), std::back_inserter(missed), [&](const SnapshotRow& row) {
+					return row.origin == origin.name && !row.stale && !row.merging;
+				});
+		}
+		// What is half done, here or by a daemon that was killed, looks like that as well.
+		if (missed.empty() || !registry_.open_journals().empty())
+			return;
+		for (SnapshotRow& row : missed) {
+			row.stale = true;
+			registry_.put(row);
+		}
+		generation_++;
+		refresh();
+		for (const SnapshotRow& row : missed) {
+			known_[row.name].health = Health::invalid;
+			tell(EventKind::invalid, row, row.name + " is lost: somebody else gave its origin " + row.origin + " another table, and what is written there is not kept");
 		}
 	}
 

@@ -60,6 +60,8 @@ public:
 	[[nodiscard]] virtual bool is_mounted_writable(DeviceNumber number) = 0;
 	// Mounted, part of something, or opened for itself alone.
 	[[nodiscard]] virtual bool in_use(const std::string& path) = 0;
+	// A name of it, for a person; none: it seems to be free.
+	[[nodiscard]] virtual std::optional<std::string> find_content(const std::string& path) = 0;
 	[[nodiscard]] virtual std::vector<std::byte> read_start(const std::string& path, std::size_t bytes) = 0;
 	virtual void wipe_start(const std::string& path, Bytes bytes) = 0;
 

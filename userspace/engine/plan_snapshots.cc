@@ -10,7 +10,6 @@
 #include "engine/planner.h"
 #include "engine/policy.h"
 #include "store/capacity.h"
-#include "store/signature.h"
 
 namespace snapctl::engine {
 
@@ -112,7 +111,7 @@ Draft Planner::plan_(const Create& wish)
 			for (const SnapshotRow& other : registry_.snapshots())
 				if (other.kind == SpaceKind::device && cow_device(other) == row.where)
 					throw Error{Failure::busy, context, row.where, "it holds the copies of " + other.name};
-			if (const auto found = store::find_signature(host_.read_start(row.where, store::signature_window)))
+			if (const auto found = host_.find_content(row.where))
 				throw Error{Failure::refused, context, row.where, "it is not empty: " + *found,
 					    "if nothing on it is needed any more, `wipefs -a " + row.where + "`"};
 			block = device.block;

@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "engine/names.h"
 #include "engine/policy.h"
-#include "store/signature.h"
+#include "store/header.h"
 
 namespace snapctl::engine {
 
@@ -180,10 +180,9 @@ std::optional<Planner::SpaceFault> Planner::fault_of_space(const SnapshotRow& ro
 			(void)host_.volume_group(row.cow.substr(0, row.cow.find('/')));
 			return std::nullopt;
 		}
-		const auto start = host_.read_start(row.cow, store::signature_window);
-		const auto header = store::parse_header(start);
+		const auto header = store::parse_header(host_.read_start(row.cow, store::header_bytes));
 		if (!header)
-			return SpaceFault{row.cow + " holds " + store::find_signature(start).value_or("nothing") + " instead of its store", false};
+			return SpaceFault{row.cow + " holds " + host_.find_content(row.cow).value_or("nothing") + " instead of its store", false};
 		if (header->chunk.count != row.chunk_sectors * 512)
 			return SpaceFault{row.cow + " holds the store of another snapshot", false};
 		if (!header->valid)
@@ -314,8 +313,8 @@ std::string Planner::snapshot_table(const SnapshotRow& row, const OriginRow& ori
 
 void Planner::add_space(Draft& draft, const SnapshotRow& row, Bytes size, const std::string& value)
 {
-	// What the kernel takes for a header must be zero.
-	const Bytes first{std::min<std::uint64_t>(std::max<std::uint64_t>(row.chunk_sectors * 512, store::signature_window), 64u << 20)};
+	// What the kernel takes for a header must be zero, and what others take for a file system of old.
+	const Bytes first{std::clamp<std::uint64_t>(row.chunk_sectors * 512, 128u << 10, 64u << 20)};
 	switch (row.kind) {
 	case SpaceKind::file:
 		draft.add(step::create_file(row.cow, size));

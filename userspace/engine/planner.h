@@ -50,6 +50,7 @@ public:
 	[[nodiscard]] std::string cow_device(const SnapshotRow& row);
 	// The head has a table of ours.
 	[[nodiscard]] bool is_up(const OriginRow& row);
+	[[nodiscard]] bool is_live(const SnapshotRow& row);
 
 private:
 	Draft plan_(const OriginAdd& wish);
@@ -69,7 +70,6 @@ private:
 	// A device that keeps its name when it becomes an origin may give it that name too.
 	void check_free_name(const char* context, const std::string& name, const std::string& kept = {});
 	[[nodiscard]] std::string base_of(const OriginRow& row); // "major:minor"
-	[[nodiscard]] bool is_live(const SnapshotRow& row);
 	[[nodiscard]] bool holds_root(const OriginRow& origin); // whose head is there
 	[[nodiscard]] bool is_in_use(const OriginRow& origin);
 	[[nodiscard]] bool is_merging(const OriginRow& origin);

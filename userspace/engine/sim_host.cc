@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "store/header.h"
 
 namespace snapctl::engine {
 
@@ -177,11 +178,20 @@ bool SimHost::is_mounted_writable(DeviceNumber number)
 	});
 }
 
+std::optional<std::string> SimHost::find_content(const std::string& path)
+{
+	const auto set = contents_.find(path);
+	if (set != contents_.end())
+		return set->second.empty() ? std::nullopt : std::optional{set->second};
+	return store::parse_header(read_start(path, store::header_bytes)) ? std::optional{"DM_snapshot_cow"} : std::nullopt;
+}
+
 std::vector<std::byte> SimHost::read_start(const std::string& path, std::size_t bytes)
 {
 	// A store has the header that the kernel would have written.
-	const auto set = starts_.find(path);
-	std::vector<std::byte> start = set != starts_.end() ? set->second : mapper_.start_of_store(path);
+	std::vector<std::byte> start;
+	if (!contents_.contains(path))
+		start = mapper_.start_of_store(path);
 	start.resize(bytes);
 	return start;
 }
@@ -189,7 +199,7 @@ std::vector<std::byte> SimHost::read_start(const std::string& path, std::size_t 
 void SimHost::wipe_start(const std::string& path, Bytes)
 {
 	touch("wipe " + path, [&] {
-		starts_.erase(path);
+		contents_.erase(path);
 		mapper_.wipe_store(path);
 	});
 }

@@ -24,8 +24,9 @@ public:
 	void add_volume_group(const std::string& name, Bytes room, const std::vector<std::string>& devices);
 	void set_in_use(const std::string& path, bool in_use) { in_use_[path] = in_use; }
 	void set_lasting_path(const std::string& path, const std::string& lasting) { lasting_[path] = lasting; }
-	void set_start(const std::string& path, std::vector<std::byte> bytes) { starts_[path] = std::move(bytes); }
-	void forget_start(const std::string& path) { starts_.erase(path); }
+	// Instead of the store that the kernel would have written; "": of nothing.
+	void set_content(const std::string& path, std::string name) { contents_[path] = std::move(name); }
+	void forget_content(const std::string& path) { contents_.erase(path); }
 	void advance(std::chrono::microseconds time) { elapsed_ += time; }
 	void reboot(); // loop devices go
 
@@ -44,6 +45,7 @@ public:
 	std::string lasting_path(const std::string& path) override;
 	bool is_mounted_writable(DeviceNumber number) override;
 	bool in_use(const std::string& path) override;
+	std::optional<std::string> find_content(const std::string& path) override;
 	std::vector<std::byte> read_start(const std::string& path, std::size_t bytes) override;
 	void wipe_start(const std::string& path, Bytes bytes) override;
 	void make_directory(const std::string& path) override;
@@ -110,7 +112,7 @@ private:
 	std::map<std::string, Volume> volumes_;
 	std::map<std::string, bool> in_use_;
 	std::map<std::string, std::string> lasting_;
-	std::map<std::string, std::vector<std::byte>> starts_;
+	std::map<std::string, std::string> contents_;
 	std::vector<std::string> violations_;
 	std::chrono::microseconds elapsed_{0};
 	std::uint32_t next_disk_ = 1, next_volume_ = 1;

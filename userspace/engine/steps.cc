@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/names.h"
-#include "store/signature.h"
+#include "store/header.h"
 
 namespace snapctl::engine {
 
@@ -428,7 +428,7 @@ void Executor::run_section(const Fields& args)
 void Executor::forget_store(const std::string& device)
 {
 	try {
-		if (!host_.in_use(device) && store::parse_header(host_.read_start(device, store::signature_window)))
+		if (!host_.in_use(device) && store::parse_header(host_.read_start(device, store::header_bytes)))
 			host_.wipe_start(device, Bytes{4096});
 	} catch (const Error&) {
 		// It is not there.

@@ -30,6 +30,7 @@
 #include "base/subprocess.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "engine/content.h"
 #include "engine/host.h"
 
 namespace snapctl::engine {
@@ -253,6 +254,8 @@ public:
 			throw Error::from_errno(errno, "block device", path);
 		return !fd;
 	}
+
+	std::optional<std::string> find_content(const std::string& path) override { return engine::find_content(path); }
 
 	std::vector<std::byte> read_start(const std::string& path, std::size_t bytes) override
 	{
