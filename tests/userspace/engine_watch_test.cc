@@ -492,6 +492,17 @@ BOOST_AUTO_TEST_CASE(healthy_machine_has_no_problem)
 		BOOST_TEST((finding.level == Finding::Level::good), finding.what);
 }
 
+BOOST_AUTO_TEST_CASE(what_the_kernel_lacks_is_found)
+{
+	BOOST_TEST(says(*this, Finding::Level::good, "the kernel 6.12.0 has all"));
+	sim.host.kernel = {"6.12.0", false, false};
+	BOOST_TEST(says(*this, Finding::Level::problem, "no device-mapper"));
+	BOOST_TEST(says(*this, Finding::Level::problem, "no loop devices"));
+	sim.host.kernel = {"6.11.0", true, true};
+	BOOST_TEST(says(*this, Finding::Level::hint, "not tested on the kernel 6.11.0"));
+	BOOST_TEST(!says(*this, Finding::Level::good, "has all"));
+}
+
 BOOST_AUTO_TEST_CASE(module_is_told_apart)
 {
 	sim.host.facts = {true, true, false, true, "", "/lib/modules/x.ko", false};

@@ -19,6 +19,7 @@ public:
 
 	std::vector<Finding> run()
 	{
+		kernel();
 		module();
 		devices();
 		for (const OriginState& origin : view_.origins)
@@ -34,6 +35,21 @@ private:
 	void say(Level level, std::string what, std::string advice = {})
 	{
 		found_.push_back({level, std::move(what), std::move(advice)});
+	}
+
+	void kernel()
+	{
+		const KernelFacts facts = view_.host.kernel_facts();
+		const bool tested = facts.release.starts_with("6.1.") || facts.release.starts_with("6.12.");
+		if (!tested)
+			say(Level::hint, "snapctl is not tested on the kernel " + facts.release + ", only on 6.1 and 6.12");
+		if (!facts.has_mapper)
+			say(Level::problem, "the kernel has no device-mapper: there is no /dev/mapper/control", "`modprobe dm-mod`");
+		if (!facts.has_loop)
+			say(Level::problem, "the kernel has no loop devices, which snapshots with their space in a file need: there is no /dev/loop-control",
+			    "`modprobe loop`, or take the space with --vg or --cow");
+		if (tested && facts.has_mapper && facts.has_loop)
+			say(Level::good, "the kernel " + facts.release + " has all that snapctl needs");
 	}
 
 	void module()

@@ -38,6 +38,12 @@ struct ModuleFacts {
 	std::optional<bool> is_signed;
 };
 
+struct KernelFacts {
+	std::string release; // uname -r
+	bool has_mapper = false;
+	bool has_loop = false;
+};
+
 class Host {
 public:
 	Host() = default;
@@ -97,6 +103,7 @@ public:
 
 	// ---- the rest ---------------------------------------------------------------
 	[[nodiscard]] virtual ModuleFacts module_facts() = 0;
+	[[nodiscard]] virtual KernelFacts kernel_facts() = 0;
 	// The path of another program named snapctl that comes first in the usual PATH; "" if none.
 	[[nodiscard]] virtual std::string other_snapctl() = 0;
 	[[nodiscard]] virtual std::chrono::system_clock::time_point now() = 0;

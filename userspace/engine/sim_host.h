@@ -34,6 +34,7 @@ public:
 	[[nodiscard]] std::string dump() const;
 	// Changes made while a device was suspended: must stay empty.
 	[[nodiscard]] const std::vector<std::string>& violations() const noexcept { return violations_; }
+	KernelFacts kernel{"6.12.0", true, true};
 	ModuleFacts facts{true, true, true, false, "simulated", "/lib/modules/dm-snapshot.ko", true};
 	std::string other_snapctl_path;
 
@@ -67,6 +68,7 @@ public:
 	void deactivate_volume(const std::string& volume) override;
 	void activate_mapped_volume(const std::string&) override {}
 	ModuleFacts module_facts() override { return facts; }
+	KernelFacts kernel_facts() override { return kernel; }
 	std::string other_snapctl() override { return other_snapctl_path; }
 	std::chrono::system_clock::time_point now() override;
 	std::chrono::steady_clock::time_point clock() override;

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <libkmod.h>
@@ -543,6 +544,14 @@ public:
 		facts.ours = !facts.version.empty();
 		facts.stale = facts.loaded && facts.known && !loaded_source.empty() && !source.empty() && loaded_source != source;
 		return facts;
+	}
+
+	KernelFacts kernel_facts() override
+	{
+		struct utsname names {};
+		(void)::uname(&names);
+		// Opening either loads its module.
+		return {names.release, fs::exists("/dev/mapper/control"), fs::exists("/dev/loop-control")};
 	}
 
 	std::string other_snapctl() override
