@@ -80,6 +80,8 @@ every_verb_works() {
 	expect 0 show sunday --json
 	check_eq "$(json 'j["snapshot"]["health"]')" inactive
 	expect 0 activate sunday
+	expect 0 activate --all --dry-run
+	check_match "$output" "nothing to do"
 	expect 0 activate --all
 	expect 0 table data
 	check_match "$output" "snapshot-origin"

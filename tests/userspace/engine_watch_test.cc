@@ -275,6 +275,11 @@ BOOST_AUTO_TEST_CASE(everything_comes_back)
 	sim.reboot();
 	listen();
 	BOOST_TEST((snapshot("d1").health == Health::inactive));
+	const std::string down = world();
+	const std::size_t changes = sim.fuse.count;
+	BOOST_TEST(sim.engine().plan_activate_all().steps.size() > 6u);
+	BOOST_TEST(world() == down);
+	BOOST_TEST(sim.fuse.count == changes, "planning changed something");
 	for (const Finding& finding : sim.engine().activate_all())
 		BOOST_TEST((finding.level == Finding::Level::good), finding.what);
 	for (const char* name : {"d1", "h1", "v1"})
@@ -287,6 +292,7 @@ BOOST_AUTO_TEST_CASE(everything_comes_back)
 	const std::string before = world();
 	(void)sim.engine().activate_all();
 	BOOST_TEST(world() == before);
+	BOOST_TEST(sim.engine().plan_activate_all().steps.empty());
 }
 
 BOOST_AUTO_TEST_CASE(merge_goes_on_after_a_reboot)
@@ -313,6 +319,7 @@ BOOST_AUTO_TEST_CASE(origin_stays_read_only_until_the_space_of_all_its_snapshots
 	run(one("data", "f"));
 	sim.reboot();
 	sim.host.set_content("/dev/sdb", "ext4");
+	BOOST_TEST(has_problem(sim.engine().plan_activate_all().findings, "the snapshot d cannot come up"));
 	const auto findings = sim.engine().activate_all();
 	BOOST_TEST(has_problem(findings, "the snapshot d cannot come up, and keeps data read-only: /dev/sdb holds ext4 instead of its store"));
 	BOOST_TEST((snapshot("d").health == Health::inactive));

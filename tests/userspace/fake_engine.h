@@ -137,6 +137,10 @@ public:
 		activations++;
 		return {{engine::Finding::Level::good, "monday is active", ""}};
 	}
+	engine::ActivationPlan plan_activate_all() override
+	{
+		return {{{"load it"}}, {{engine::Finding::Level::problem, "tuesday is lost", "remove it"}}};
+	}
 	int activations = 0;
 	void on_event(std::function<void(const engine::Event&)>) override {}
 	std::vector<int> descriptors() override { return {}; }

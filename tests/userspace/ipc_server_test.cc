@@ -127,13 +127,16 @@ BOOST_AUTO_TEST_CASE(client_and_server_understand_each_other)
 		BOOST_TEST(client.plan(change).size() == 2u);
 		BOOST_TEST(client.apply(change).text == "done");
 	}
+	BOOST_TEST(client.plan_activate_all().steps.at(0).text == "load it");
+	BOOST_TEST(client.plan_activate_all().findings.at(0).advice == "remove it");
+	BOOST_TEST(engine.activations == 0);
 	BOOST_TEST(client.activate_all().at(0).what == "monday is active");
 	stop();
 	const auto changes = test::all_changes();
 	BOOST_REQUIRE(engine.applied.size() == changes.size());
 	for (std::size_t i = 0; i < changes.size(); i++)
 		BOOST_TEST((to_json(engine.applied[i]) == to_json(changes[i])));
-	BOOST_TEST(handled == 9 + 2 * static_cast<int>(changes.size()));
+	BOOST_TEST(handled == 11 + 2 * static_cast<int>(changes.size()));
 }
 
 BOOST_AUTO_TEST_CASE(a_refusal_is_an_exception_with_its_advice)

@@ -16,21 +16,39 @@ using engine::Finding;
 
 bool is_problem(const Finding& finding) { return finding.level == Finding::Level::problem; }
 
-void print_findings(Session& session, const std::vector<Finding>& findings)
+void print_as_text(std::ostream& out, const std::vector<Finding>& findings)
 {
-	auto& out = session.terminal.out;
-	if (session.json()) {
-		auto json = json_document();
-		json["findings"] = json_rows(finding_columns(), findings);
-		print_json(out, json);
-		return;
-	}
 	for (const auto& finding : findings) {
 		constexpr const char* marks[] = {"good     ", "hint     ", "PROBLEM  "};
 		out << marks[static_cast<std::size_t>(finding.level)] << finding.what << '\n';
 		if (!finding.advice.empty())
 			out << "         -> " << finding.advice << '\n';
 	}
+}
+
+void print_findings(Session& session, const std::vector<Finding>& findings)
+{
+	if (!session.json())
+		return print_as_text(session.terminal.out, findings);
+	auto json = json_document();
+	json["findings"] = json_rows(finding_columns(), findings);
+	print_json(session.terminal.out, json);
+}
+
+int print_activation_plan(Session& session)
+{
+	auto& out = session.terminal.out;
+	const auto plan = session.client().plan_activate_all();
+	if (session.json()) {
+		auto json = json_document();
+		json["plan"] = json_rows(step_columns(), plan.steps);
+		json["findings"] = json_rows(finding_columns(), plan.findings);
+		print_json(out, json);
+	} else {
+		print_steps(out, plan.steps);
+		print_as_text(out, plan.findings);
+	}
+	return std::ranges::any_of(plan.findings, is_problem) ? failed : done;
 }
 
 } // namespace
@@ -40,6 +58,8 @@ int run_activate_all(Session& session)
 	// The daemon would be started by our asking, and it would wait, with us, for a file system that
 	// waits for us.
 	check_state_is_mounted(load_config());
+	if (session.dry_run())
+		return print_activation_plan(session);
 	const auto findings = session.client().activate_all();
 	print_findings(session, findings);
 	return std::ranges::any_of(findings, is_problem) ? failed : done;

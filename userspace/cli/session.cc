@@ -35,6 +35,14 @@ ipc::Client& Session::client()
 
 ipc::Client Session::another_client() { return ipc::Client{socket_path()}; }
 
+void print_steps(std::ostream& out, const std::vector<engine::Step>& steps)
+{
+	if (steps.empty())
+		out << "nothing to do\n";
+	for (std::size_t i = 0; i < steps.size(); i++)
+		out << i + 1 << ". " << steps[i].text << '\n';
+}
+
 int carry_out(Session& session, const engine::Change& change, const std::vector<std::string>& suspends)
 {
 	auto& out = session.terminal.out;
@@ -44,11 +52,8 @@ int carry_out(Session& session, const engine::Change& change, const std::vector<
 			auto json = json_document();
 			json["plan"] = json_rows(step_columns(), steps);
 			print_json(out, json);
-		} else if (steps.empty()) {
-			out << "nothing to do\n";
 		} else {
-			for (std::size_t i = 0; i < steps.size(); i++)
-				out << i + 1 << ". " << steps[i].text << '\n';
+			print_steps(out, steps);
 		}
 		return done;
 	}

@@ -47,6 +47,8 @@ private:
 	std::unique_ptr<ipc::Client> client_;
 };
 
+void print_steps(std::ostream& out, const std::vector<engine::Step>& steps);
+
 // Plans it and prints the plan with --dry-run, otherwise does it and prints how
 // it went. What the file systems of the origins that it suspends hold back in memory is
 // written first.

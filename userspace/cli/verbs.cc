@@ -96,8 +96,8 @@ int run_extend(Session& session)
 int run_activate(Session& session)
 {
 	if (session.invocation.has("all")) {
-		if (!session.invocation.operands.empty() || session.dry_run())
-			throw UsageError("--all goes with neither a name nor --dry-run");
+		if (!session.invocation.operands.empty())
+			throw UsageError("--all goes with no name");
 		return run_activate_all(session);
 	}
 	if (session.invocation.operands.empty())

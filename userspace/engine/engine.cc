@@ -192,10 +192,30 @@ public:
 				findings.push_back({Finding::Level::good, outcome.text, ""});
 				begin_wanted_merges();
 			} catch (const Error& error) {
-				findings.push_back({Finding::Level::problem, "the origin " + row.name + " stays inactive: " + error.what(), error.advice()});
+				findings.push_back(stays_inactive(row, error));
 			}
 		}
 		return findings;
+	}
+
+	ActivationPlan plan_activate_all() override
+	{
+		ActivationPlan plan;
+		for (const OriginRow& row : registry_.origins()) {
+			if (row.taken_over && !mapper_.info(DmName{row.dm_name})) {
+				plan.steps.push_back({"activate the volume " + row.dm_name});
+				plan.findings.push_back({Finding::Level::hint, "what follows for the origin " + row.name + " can be seen only then", ""});
+				continue;
+			}
+			try {
+				const Draft draft = planner_.activate(row, plan.findings);
+				for (const PlannedStep& planned : draft.steps)
+					plan.steps.push_back({planned.text});
+			} catch (const Error& error) {
+				plan.findings.push_back(stays_inactive(row, error));
+			}
+		}
+		return plan;
 	}
 
 	void on_event(std::function<void(const Event&)> listener) override { listeners_.push_back(std::move(listener)); }
@@ -259,6 +279,11 @@ private:
 			return Registry{":memory:"};
 		host_.make_directory(config_.state_directory);
 		return Registry{config_.state_directory + "/registry.db"};
+	}
+
+	[[nodiscard]] static Finding stays_inactive(const OriginRow& row, const Error& error)
+	{
+		return {Finding::Level::problem, "the origin " + row.name + " stays inactive: " + error.what(), error.advice()};
 	}
 
 	void refresh()
@@ -807,6 +832,7 @@ public:
 	std::unique_ptr<Plan> plan(const Change& change) override { return engine_.plan(change); }
 	Outcome apply(Plan& plan) override { return engine_.apply(plan); }
 	std::vector<Finding> activate_all() override { return engine_.activate_all(); }
+	ActivationPlan plan_activate_all() override { return engine_.plan_activate_all(); }
 	void on_event(std::function<void(const Event&)> listener) override { engine_.on_event(std::move(listener)); }
 	std::vector<int> descriptors() override { return engine_.descriptors(); }
 	void poll() override { engine_.poll(); }

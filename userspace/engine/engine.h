@@ -210,6 +210,11 @@ struct Finding {
 	std::string advice; // "" when there is nothing to do
 };
 
+struct ActivationPlan {
+	std::vector<Step> steps;
+	std::vector<Finding> findings; // what would not come up, and what would be lost
+};
+
 // Counters for `metrics`, per snapshot, where the kernel tells them.
 struct Counters {
 	std::string snapshot;
@@ -237,6 +242,9 @@ public:
 	// the kernel does not have yet, and goes on with merges. Does what it can; the
 	// answer says what came up and what could not.
 	[[nodiscard]] virtual std::vector<Finding> activate_all() = 0;
+	// What it would do, as far as that can be seen now: what lies on something that is not up yet
+	// cannot.
+	[[nodiscard]] virtual ActivationPlan plan_activate_all() = 0;
 
 	// Called for everything that happens, from poll() and apply().
 	virtual void on_event(std::function<void(const Event&)> listener) = 0;

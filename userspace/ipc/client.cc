@@ -245,6 +245,14 @@ engine::Outcome Client::apply(const engine::Change& change)
 			 [](const Json& r) { return from_json<engine::Outcome>(r.at("outcome")); });
 }
 
+engine::ActivationPlan Client::plan_activate_all()
+{
+	return converted(path_, exchange("plan_activate_all", Json::object(), question_limit), [](const Json& r) {
+		return engine::ActivationPlan{from_json<std::vector<engine::Step>>(r.at("steps")),
+					      list_from<engine::Finding>(r, "findings")};
+	});
+}
+
 std::vector<engine::Finding> Client::activate_all()
 {
 	return converted(path_, exchange("activate_all", Json::object(), change_limit),

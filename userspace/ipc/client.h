@@ -57,6 +57,7 @@ public:
 	[[nodiscard]] std::vector<std::string> table(const std::string& name);
 	[[nodiscard]] std::vector<engine::Step> plan(const engine::Change& change);
 	engine::Outcome apply(const engine::Change& change);
+	[[nodiscard]] engine::ActivationPlan plan_activate_all();
 	std::vector<engine::Finding> activate_all();
 
 	// From now on this connection only has events.

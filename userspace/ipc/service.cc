@@ -168,6 +168,12 @@ const Service::Method Service::methods_[] = {
 		 const auto plan = r.engine().plan(change);
 		 return Json{{"outcome", to_json(r.engine().apply(*plan))}};
 	 }},
+	{"plan_activate_all", Right::change,
+	 [](const Request& r) {
+		 r.parameters.end();
+		 const engine::ActivationPlan plan = r.engine().plan_activate_all();
+		 return Json{{"steps", to_json(plan.steps)}, {"findings", list_of(plan.findings)}};
+	 }},
 	{"activate_all", Right::change,
 	 [](const Request& r) {
 		 r.parameters.end();
