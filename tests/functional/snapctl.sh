@@ -272,6 +272,11 @@ test_refusals_say_why_and_change_nothing() {
 	check_fails snapctl create vol snap --size 0
 	check_fails snapctl create vol "bad name"
 	check_fails snapctl create vol snap --dir "$TEST_DIR/vol" --with "origin"
+	mkdir -p "$TEST_DIR/space/loose/inner" "$TEST_DIR/space/anothers"
+	chmod 777 "$TEST_DIR/space/loose"
+	chown 65534 "$TEST_DIR/space/anothers"
+	check_fails snapctl create vol snap --dir "$TEST_DIR/space/loose/inner" --with "others may write to $TEST_DIR/space/loose"
+	check_fails snapctl create vol snap --dir "$TEST_DIR/space/anothers" --with "belongs to somebody else"
 	[[ $VM_KERNEL != 6.1 ]] || check_fails snapctl create vol snap --dir "$TEST_DIR/memory" --with "has no direct I/O"
 	check_fails snapctl create vol snap --cow /dev/test/vol
 	check_fails snapctl create vol snap --cow /dev/test/space
@@ -288,6 +293,28 @@ test_refusals_say_why_and_change_nothing() {
 	check_fails snapctl remove snap
 	umount "$TEST_DIR/snap"
 	snapctl remove snap
+}
+
+# The kernel may number disks otherwise at the next boot.
+test_a_disk_is_remembered_by_a_name_that_lasts() {
+	local disk
+	snapctl_start 256
+	dev vol 16
+	dev cow 16
+	disk=$(readlink -f /dev/test/vol)
+	mkdir -p /dev/disk/by-id
+	ln -s "$disk" /dev/disk/by-id/lvm-pv-uuid-1
+	ln -s "$disk" /dev/disk/by-id/scsi-2
+	ln -s "$disk" /dev/disk/by-id/nvme-1
+	ln -s "$(readlink -f /dev/test/cow)" /dev/disk/by-id/cow
+	snapctl origin add vol "$disk"
+	check_eq "$(field vol device)" /dev/disk/by-id/nvme-1
+	snapctl create vol monday --cow "$(readlink -f /dev/test/cow)"
+	check_eq "$(field monday space_where)" /dev/disk/by-id/cow
+	check_fails snapctl origin add other "$disk" --with "the origin vol already"
+	snapctl remove monday
+	snapctl origin remove vol
+	rm -r /dev/disk/by-id
 }
 
 test_others_than_root_may_not_change_anything() {

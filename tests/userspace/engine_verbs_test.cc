@@ -495,6 +495,27 @@ BOOST_AUTO_TEST_CASE(merge_of_a_taken_over_origin_in_use)
 	BOOST_TEST(world() == before);
 }
 
+BOOST_AUTO_TEST_CASE(wanted_merge_that_cannot_begin_is_told_and_wanted_no_more)
+{
+	add_home();
+	run(one("home", "monday"));
+	sim.mapper.set_used(DmName{"monday"}, Bytes{50 * mib});
+	run(Merge{"monday", {}});
+	BOOST_TEST(snapshot("monday").merge_wanted);
+	sim.mapper.set_open(DmName{"vg-home"}, 0);
+	sim.fuse.fail_at = sim.fuse.count + 3; // once something was done
+	sim.engine().poll();
+	sim.fuse.fail_at = Fuse::never;
+	BOOST_TEST(told(EventKind::merge_failed) == 1u);
+	BOOST_TEST(!snapshot("monday").merge_wanted);
+	BOOST_TEST((snapshot("monday").health == Health::active));
+	check_sound();
+	sim.engine().poll();
+	BOOST_TEST(told(EventKind::merge_failed) == 1u);
+	run(Merge{"monday", {}});
+	BOOST_TEST((snapshot("monday").health == Health::merging));
+}
+
 BOOST_AUTO_TEST_CASE(merge_that_is_wanted_begins_with_the_next_boot)
 {
 	add_data();
