@@ -202,6 +202,9 @@ static void look(struct work_struct *work)
 
 	write_lock(&snap->lock);
 	if (snap->space.waiting) {
+		/* One that was paused begins to wait anew, some day. */
+		if (!merge_waits(snap))
+			snap->space.for_merge = false;
 		ends = waiting_ends(snap);
 		if (ends & OWN)
 			own = take(snap, &snap->space.own_bios);

@@ -19,6 +19,7 @@ BOOST_AUTO_TEST_CASE(mounts_are_read_as_the_kernel_writes_them)
 	BOOST_REQUIRE(found.size() == 3);
 	BOOST_TEST(found[0].number == "253:0");
 	BOOST_TEST(found[0].point == "/");
+	BOOST_TEST(found[0].type == "ext4");
 	BOOST_TEST(found[0].source == "/dev/mapper/root");
 	BOOST_TEST(found[0].writable);
 	BOOST_TEST(found[1].number == "0:31");
@@ -46,7 +47,7 @@ BOOST_AUTO_TEST_CASE(a_path_is_on_the_longest_mount_point_above_it)
 					 "\n"
 					 "UUID=1 / ext4 errors=remount-ro 0 1\n"
 					 "UUID=2 none swap sw 0 0\n"
-					 "UUID=3 /srv/ xfs defaults\n"
+					 "UUID=3 //srv/./ xfs defaults\n"
 					 "UUID=4 /srv/two\\040words xfs\n"
 					 "UUID=5 /srv/other ext4 noauto,rw 0 0\n"
 					 "UUID=6 /usr\n"};

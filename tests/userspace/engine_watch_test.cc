@@ -417,6 +417,35 @@ BOOST_AUTO_TEST_CASE(snapshots_of_a_volume_whose_table_lvm_put_back_are_lost_for
 	check_sound();
 }
 
+BOOST_AUTO_TEST_CASE(inactive_snapshot_of_a_volume_whose_table_lvm_put_back_is_lost)
+{
+	add_home();
+	const dm::Table lvms = sim.mapper.table(DmName{"snapctl-home-real"});
+	const DmName home{"vg-home"};
+	sim.mapper.set_open(home, 0);
+	run(one("home", "monday"));
+	run(Deactivate{"monday"});
+	BOOST_TEST((snapshot("monday").health == Health::inactive));
+	sim.mapper.suspend(home, {});
+	sim.mapper.load(home, lvms, false);
+	sim.mapper.resume(home, dm::Visibility::shown);
+	BOOST_TEST((snapshot("monday").health == Health::invalid));
+	refuses(*this, Merge{"monday", {}}, "it is lost");
+}
+
+BOOST_AUTO_TEST_CASE(table_that_lets_nothing_through_costs_no_snapshot)
+{
+	add_data();
+	run(one("data", "monday"));
+	const DmName data{"data"};
+	const std::uint64_t sectors = origin("data").size.count / 512;
+	sim.mapper.suspend(data, {});
+	sim.mapper.load(data, dm::parse_table("0 " + std::to_string(sectors) + " error"), false);
+	sim.mapper.resume(data, dm::Visibility::shown);
+	sim.engine().poll();
+	BOOST_TEST((snapshot("monday").health == Health::active));
+}
+
 BOOST_AUTO_TEST_CASE(what_missed_writes_can_be_removed_and_the_volume_given_back)
 {
 	add_home();
@@ -504,7 +533,7 @@ BOOST_AUTO_TEST_CASE(what_the_kernel_lacks_is_found)
 	BOOST_TEST(says(*this, Finding::Level::good, "the kernel 6.12.0 has all"));
 	sim.host.kernel = {"6.12.0", false, false};
 	BOOST_TEST(says(*this, Finding::Level::problem, "no device-mapper"));
-	BOOST_TEST(says(*this, Finding::Level::problem, "no loop devices"));
+	BOOST_TEST(says(*this, Finding::Level::hint, "no loop devices"));
 	sim.host.kernel = {"6.11.0", true, true};
 	BOOST_TEST(says(*this, Finding::Level::hint, "not tested on the kernel 6.11.0"));
 	BOOST_TEST(!says(*this, Finding::Level::good, "has all"));

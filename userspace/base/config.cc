@@ -138,7 +138,7 @@ void check_state_is_mounted(const Config& config)
 	if (!point)
 		return;
 	const auto all = mounts();
-	if (std::none_of(all.begin(), all.end(), [&](const Mount& mount) { return mount.point == *point; }))
+	if (std::none_of(all.begin(), all.end(), [&](const Mount& mount) { return mount.point == *point && mount.type != "autofs"; }))
 		throw Error{Failure::busy, "registry", config.state_directory, "it is on " + *point + ", which is not mounted yet",
 			    advice_on_state(config)};
 }

@@ -2,6 +2,7 @@
 #include "base/mounts.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include "base/text.h"
@@ -37,7 +38,7 @@ std::vector<Mount> parse_mounts(std::istream& mountinfo)
 		const auto dash = std::find(words.begin(), words.end(), "-");
 		if (dash - words.begin() < 6 || words.end() - dash < 4)
 			continue;
-		found.push_back({words[2], unescaped(words[4]), unescaped(dash[2]),
+		found.push_back({words[2], unescaped(words[4]), dash[1], unescaped(dash[2]),
 				 dash[3] == "rw" || dash[3].starts_with("rw,")});
 	}
 	return found;
@@ -57,7 +58,7 @@ std::optional<std::string> parse_fstab_for(const std::string& path, std::istream
 		const std::vector<std::string> words = split_words(line);
 		if (words.size() < 3 || words[0].starts_with("#"))
 			continue;
-		std::string point = unescaped(words[1]);
+		std::string point = std::filesystem::path{unescaped(words[1])}.lexically_normal().string();
 		while (point.size() > 1 && point.ends_with("/"))
 			point.pop_back();
 		const bool at_boot = words.size() < 4 || (',' + words[3] + ',').find(",noauto,") == std::string::npos;
@@ -71,7 +72,9 @@ std::optional<std::string> parse_fstab_for(const std::string& path, std::istream
 std::optional<std::string> fstab_mount_of(const std::string& path)
 {
 	std::ifstream fstab{"/etc/fstab"};
-	return parse_fstab_for(path, fstab);
+	std::error_code error;
+	const auto real = std::filesystem::weakly_canonical(path, error);
+	return parse_fstab_for(error ? path : real.string(), fstab);
 }
 
 } // namespace snapctl

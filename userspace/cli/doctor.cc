@@ -35,6 +35,15 @@ void print_findings(Session& session, const std::vector<Finding>& findings)
 	print_json(session.terminal.out, json);
 }
 
+void look_at_state(std::vector<Finding>& findings)
+{
+	const Config config = load_config();
+	if (const auto point = fstab_mount_of(config.state_directory))
+		findings.push_back({Finding::Level::problem,
+				    "the registry " + config.state_directory + " is on " + *point + ", which is mounted when volumes should be active already",
+				    advice_on_state(config)});
+}
+
 int print_activation_plan(Session& session)
 {
 	auto& out = session.terminal.out;
@@ -57,7 +66,8 @@ int run_activate_all(Session& session)
 {
 	// The daemon would be started by our asking, and it would wait, with us, for a file system that
 	// waits for us.
-	check_state_is_mounted(load_config());
+	if (session.asks_default_daemon())
+		check_state_is_mounted(load_config());
 	if (session.dry_run())
 		return print_activation_plan(session);
 	const auto findings = session.client().activate_all();
@@ -76,11 +86,8 @@ int run_doctor(Session& session)
 			findings.push_back({Finding::Level::hint,
 					    "the daemon is version " + hello.version + ", this is " + version,
 					    "systemctl restart snapctl"});
-		const Config config = load_config();
-		if (const auto point = fstab_mount_of(config.state_directory); point && hello.engine != "simulated")
-			findings.push_back({Finding::Level::problem,
-					    "the registry " + config.state_directory + " is on " + *point + ", which is mounted when volumes should be active already",
-					    advice_on_state(config)});
+		if (session.asks_default_daemon())
+			look_at_state(findings);
 	} catch (const ipc::Unreachable& error) {
 		findings.push_back({Finding::Level::problem, error.what(), error.advice()});
 		code = unreachable;

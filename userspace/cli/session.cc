@@ -17,6 +17,12 @@ Session::Session(Invocation given, Terminal streams) : invocation{std::move(give
 
 Session::~Session() = default;
 
+bool Session::asks_default_daemon() const
+{
+	const char* given = std::getenv("SNAPCTL_SOCKET");
+	return !invocation.has("socket") && !(given && *given);
+}
+
 std::string Session::socket_path() const
 {
 	if (const auto given = invocation.get("socket"))
@@ -62,7 +68,8 @@ int carry_out(Session& session, const engine::Change& change, const std::vector<
 		(void)session.client().plan(change);
 		flush_file_systems(session.client(), suspends);
 	}
-	const auto outcome = session.client().apply(change);
+	// Another connection: an idle one is closed after a while.
+	const auto outcome = suspends.empty() ? session.client().apply(change) : session.another_client().apply(change);
 	if (session.json()) {
 		auto json = json_document();
 		json["outcome"] = json_row(outcome_columns(), outcome);

@@ -38,6 +38,8 @@ public:
 	[[nodiscard]] bool dry_run() const { return invocation.has("dry-run"); }
 	[[nodiscard]] const std::string& operand(std::size_t i) const { return invocation.operands.at(i); }
 
+	// The one whose configuration is the default one.
+	[[nodiscard]] bool asks_default_daemon() const;
 	// Connected at the first request.
 	[[nodiscard]] ipc::Client& client();
 	[[nodiscard]] ipc::Client another_client();

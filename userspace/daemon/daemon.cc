@@ -118,8 +118,6 @@ int run(const Options& options)
 	std::unique_ptr<engine::Engine> system;
 	// Both before anything is resumed or finished.
 	const UniqueFd alone = options.simulate ? UniqueFd{} : lock_out_others(config.socket);
-	if (!options.simulate)
-		check_state_is_mounted(config);
 	lock_memory(options.simulate);
 	if (options.simulate)
 		simulation = engine::make_simulated_engine();

@@ -30,7 +30,7 @@ std::optional<std::string> find_content(const std::string& path)
 	if (!probe || blkid_probe_set_device(probe.get(), fd.get(), 0, 0) < 0)
 		throw Error::from_errno(errno != 0 ? errno : ENOMEM, context, path);
 	blkid_probe_enable_superblocks(probe.get(), 1);
-	blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_TYPE);
+	blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_TYPE | BLKID_SUBLKS_BADCSUM); // a damaged one may be wanted, too
 	blkid_probe_enable_partitions(probe.get(), 1);
 
 	errno = 0;

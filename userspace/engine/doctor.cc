@@ -46,7 +46,7 @@ private:
 		if (!facts.has_mapper)
 			say(Level::problem, "the kernel has no device-mapper: there is no /dev/mapper/control", "`modprobe dm-mod`");
 		if (!facts.has_loop)
-			say(Level::problem, "the kernel has no loop devices, which snapshots with their space in a file need: there is no /dev/loop-control",
+			say(Level::hint, "the kernel has no loop devices, which snapshots with their space in a file need: there is no /dev/loop-control",
 			    "`modprobe loop`, or take the space with --vg or --cow");
 		if (tested && facts.has_mapper && facts.has_loop)
 			say(Level::good, "the kernel " + facts.release + " has all that snapctl needs");

@@ -277,6 +277,7 @@ private:
 		Executor::thaw(mapper_);
 		if (config_.state_directory == ":memory:")
 			return Registry{":memory:"};
+		check_state_is_mounted(config_);
 		host_.make_directory(config_.state_directory);
 		return Registry{config_.state_directory + "/registry.db"};
 	}
@@ -563,23 +564,21 @@ private:
 	void forget_what_missed_writes()
 	{
 		std::vector<SnapshotRow> missed;
-		for (const OriginRow& origin : origins_) {
-			const auto head = mapper_.info(DmName{origin.dm_name});
-			// Without a snapshot in the kernel it has not been activated yet.
-			const bool was_up = std::any_of(snapshots_.begin(), snapshots_.end(), [&](const SnapshotRow& row) {
-				return row.origin == origin.name && !row.stale && !row.merging && planner_.is_live(row);
-			});
-			if (was_up && head && head->live_table && !planner_.is_up(origin))
-				std::copy_if(snapshots_.begin(), snapshots_.end(), std::back_inserter(missed), [&](const SnapshotRow& row) {
-					return row.origin == origin.name && !row.stale && !row.merging;
-				});
+		for (const SnapshotRow& row : snapshots_) {
+			const OriginRow* origin = origin_of(row);
+			if (origin != nullptr && !row.stale && !row.merging && planner_.is_passed_by(*origin))
+				missed.push_back(row);
 		}
 		// What is half done, here or by a daemon that was killed, looks like that as well.
 		if (missed.empty() || !registry_.open_journals().empty())
 			return;
-		for (SnapshotRow& row : missed) {
-			row.stale = true;
-			registry_.put(row);
+		try {
+			for (SnapshotRow& row : missed) {
+				row.stale = true;
+				registry_.put(row);
+			}
+		} catch (const Error&) {
+			return; // the others are looked after all the same; the next look tries again
 		}
 		generation_++;
 		refresh();

@@ -38,6 +38,10 @@ struct ModuleFacts {
 	std::optional<bool> is_signed;
 };
 
+// Of a device that becomes a store or was one: what others might take for a file system lies
+// there, besides the header.
+inline constexpr Bytes wiped_bytes{128 << 10};
+
 struct KernelFacts {
 	std::string release; // uname -r
 	bool has_mapper = false;

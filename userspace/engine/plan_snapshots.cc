@@ -470,6 +470,8 @@ Draft Planner::plan_(const Merge& wish)
 	static constexpr const char* context = "merge snapshot";
 	const SnapshotRow row = need_snapshot(context, wish.snapshot);
 	const OriginRow origin = need_origin(context, row.origin);
+	if (row.stale)
+		throw Error{Failure::refused, context, row.name, "it is lost", "`snapctl remove " + row.name + "` forgets it"};
 	Draft draft;
 	draft.what = "merge " + row.name + " into " + origin.name;
 	if (row.merging && merge_has_failed(origin)) {

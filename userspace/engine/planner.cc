@@ -115,6 +115,21 @@ bool Planner::is_live(const SnapshotRow& row)
 	return info && info->uuid == snapshot_uuid(row.id) && info->live_table;
 }
 
+bool Planner::is_passed_by(const OriginRow& row)
+{
+	const auto head = mapper_.info(DmName{row.dm_name});
+	if (!head || !head->live_table || head->read_only || is_up(row))
+		return false;
+	// Nothing gets past these to the device below.
+	const dm::Table table = mapper_.table(DmName{row.dm_name});
+	if (std::all_of(table.begin(), table.end(), [](const dm::Target& target) { return dm::type_of(target) == "error" || dm::type_of(target) == "zero"; }))
+		return false;
+	// Before its activation it looks the same.
+	const auto rows = snapshots_of(row.name);
+	return (row.taken_over && mapper_.info(inner_name(row.name))) ||
+	       std::any_of(rows.begin(), rows.end(), [&](const SnapshotRow& its) { return !its.merging && is_live(its); });
+}
+
 // While a persistent snapshot is out of the kernel, writes to its origin would
 // be lost to it. So nobody may write.
 bool Planner::needs_read_only(const std::string& origin, const std::string& but_for)
@@ -313,8 +328,8 @@ std::string Planner::snapshot_table(const SnapshotRow& row, const OriginRow& ori
 
 void Planner::add_space(Draft& draft, const SnapshotRow& row, Bytes size, const std::string& value)
 {
-	// What the kernel takes for a header must be zero, and what others take for a file system of old.
-	const Bytes first{std::clamp<std::uint64_t>(row.chunk_sectors * 512, 128u << 10, 64u << 20)};
+	// What the kernel takes for a header must be zero.
+	const Bytes first = std::clamp(Bytes{row.chunk_sectors * 512}, wiped_bytes, Bytes{64u << 20});
 	switch (row.kind) {
 	case SpaceKind::file:
 		draft.add(step::create_file(row.cow, size));

@@ -51,6 +51,9 @@ public:
 	// The head has a table of ours.
 	[[nodiscard]] bool is_up(const OriginRow& row);
 	[[nodiscard]] bool is_live(const SnapshotRow& row);
+	// Somebody else gave the head another table since it had ours: what is written to it is lost to
+	// all its snapshots.
+	[[nodiscard]] bool is_passed_by(const OriginRow& row);
 
 private:
 	Draft plan_(const OriginAdd& wish);

@@ -429,7 +429,7 @@ void Executor::forget_store(const std::string& device)
 {
 	try {
 		if (!host_.in_use(device) && store::parse_header(host_.read_start(device, store::header_bytes)))
-			host_.wipe_start(device, Bytes{4096});
+			host_.wipe_start(device, std::min(wiped_bytes, host_.block_device(device).size));
 	} catch (const Error&) {
 		// It is not there.
 	}
