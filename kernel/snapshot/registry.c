@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The origins in use, and the snapshots by COW device. */
-#include <linux/sched/mm.h>
 #include <linux/wait.h>
 #include "merge.h"
 #include "origin.h"
@@ -14,25 +13,42 @@ static LIST_HEAD(origins);
 static LIST_HEAD(snapshots); /* in the order of their serials */
 static u64 last_serial;
 
-struct snap_origin *snap_registry_get_origin(struct block_device *bdev)
+/* The one of this device, or @made where there is none; with one user more. */
+static struct snap_origin *use_origin(dev_t devt, struct snap_origin *made)
 {
 	struct snap_origin *origin;
-	unsigned int noio;
 
 	mutex_lock(&snap_registry_lock);
-	/* A device that is suspended may need this lock to be resumed. */
-	noio = memalloc_noio_save();
 	list_for_each_entry(origin, &origins, list)
-		if (origin->devt == bdev->bd_dev)
-			goto out;
-	origin = snap_origin_create(bdev);
-	if (!IS_ERR(origin))
+		if (origin->devt == devt)
+			goto found;
+	origin = made;
+	if (origin)
 		list_add(&origin->list, &origins);
-out:
-	if (!IS_ERR(origin))
+found:
+	if (origin)
 		origin->nr_users++;
-	memalloc_noio_restore(noio);
 	mutex_unlock(&snap_registry_lock);
+	return origin;
+}
+
+struct snap_origin *snap_registry_get_origin(struct block_device *bdev)
+{
+	struct snap_origin *origin, *made;
+
+	origin = use_origin(bdev->bd_dev, NULL);
+	if (origin)
+		return origin;
+	/*
+	 * Not under the lock, which a suspended device may need to be resumed: the threads
+	 * that are made allocate as they like, and that may wait for I/O to such a device.
+	 */
+	made = snap_origin_create(bdev);
+	if (IS_ERR(made))
+		return made;
+	origin = use_origin(bdev->bd_dev, made);
+	if (origin != made)
+		snap_origin_free(made);
 	return origin;
 }
 

@@ -325,3 +325,26 @@ test_one_read_serves_more_snapshots_than_kcopyd_has_destinations() {
 	done
 	check_eq "$(dm_status s8)" "$(dm_status s0)"
 }
+
+# Each load makes what the origin needs where there is none yet; one of them is used.
+# selection: debug
+test_first_snapshots_of_an_origin_may_be_loaded_at_the_same_moment() {
+	local i pid loads=()
+	dev o 4
+	pattern write /dev/test/o
+	for i in {1..6}; do
+		dev "c$i" 4
+	done
+	for i in {1..6}; do
+		snap_create "s$i" /dev/test/o "/dev/test/c$i" N 8 &
+		loads+=($!)
+	done
+	for pid in "${loads[@]}"; do
+		wait "$pid" || fail "a snapshot was refused"
+	done
+	snap_origin orig /dev/test/o
+	pattern write /dev/mapper/orig --stamp 2
+	for i in {1..6}; do
+		pattern verify "/dev/mapper/s$i"
+	done
+}

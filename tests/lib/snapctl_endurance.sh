@@ -240,7 +240,11 @@ a_changed_snapshot() {
 	dd if=/dev/urandom of=/dev/mapper/snap bs=1M count=2 oflag=direct status=none
 	merged=$(sum_of snap)
 }
-merge_snapshot() { snapctl merge snap; }
+# In the foreground it would wait for another daemon, each time for half a minute.
+merge_snapshot() {
+	snapctl merge snap --background
+	wait_for nothing_merges
+}
 merged_if_made() {
 	case $1 in
 	made) check_eq "$(sum_of vol)" "$merged" ;;
