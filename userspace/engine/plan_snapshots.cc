@@ -16,7 +16,7 @@ namespace snapctl::engine {
 namespace {
 
 constexpr Bytes usual_chunk{4096};
-constexpr Bytes usual_block{512};
+constexpr const char* create_context = "create snapshot";
 
 std::string quoted_list(const std::vector<std::string>& names) { return join(names, ", "); }
 
@@ -30,19 +30,108 @@ std::string rate_message(Bytes rate)
 
 // ---- create ---------------------------------------------------------------------
 
-Draft Planner::plan_(const Create& wish)
+void Planner::check_members(const Create& wish)
 {
-	static constexpr const char* context = "create snapshot";
 	if (wish.members.empty())
-		throw Error{Failure::refused, context, "", "no origin was named"};
+		throw Error{Failure::refused, create_context, "", "no origin was named"};
 	if (!wish.set.empty())
 		check_object_name("create set", wish.set);
 	else if (wish.members.size() > 1)
-		throw Error{Failure::refused, context, "", "several at one instant are a set, which needs a name"};
+		throw Error{Failure::refused, create_context, "", "several at one instant are a set, which needs a name"};
 	if (wish.members.size() > 1 && wish.space.kind == SpaceKind::device)
-		throw Error{Failure::refused, context, wish.space.where, "one device cannot hold the copies of several snapshots",
+		throw Error{Failure::refused, create_context, wish.space.where, "one device cannot hold the copies of several snapshots",
 			    "use files or a volume group"};
+}
 
+// Sets where the copies go.
+Planner::NewSpace Planner::choose_space(const OriginRow& origin, SnapshotRow& row)
+{
+	NewSpace space;
+	if (row.kind == SpaceKind::file) {
+		if (row.where.empty())
+			row.where = config_.cow_directory;
+		if (row.where[0] != '/')
+			throw Error{Failure::refused, create_context, row.where, "the directory must be given from the root on"};
+		check_not_on(create_context, origin, host_.stack_of_path(row.where), row.where);
+		row.cow = row.where + (row.where.back() == '/' ? "" : "/") + file_name(row.name, row.id);
+	} else if (row.kind == SpaceKind::volume_group) {
+		const Host::VolumeGroup group = host_.volume_group(row.where);
+		space.unit = group.extent;
+		for (const std::string& device : group.devices) {
+			const BlockDevice its = host_.block_device(device);
+			space.block = std::max(space.block, its.block);
+			check_not_on(create_context, origin, host_.stack_below(its.number), "volume group " + row.where);
+		}
+		row.cow = row.where + "/" + volume_name(row.name, row.id);
+	} else {
+		row.where = host_.lasting_path(row.where);
+		const BlockDevice device = host_.block_device(row.where);
+		check_not_on(create_context, origin, host_.stack_below(device.number), row.where);
+		if (host_.in_use(row.where))
+			throw Error{Failure::busy, create_context, row.where, "it is in use: mounted, or part of something"};
+		if (device.read_only)
+			throw Error{Failure::refused, create_context, row.where, "the device is read-only"};
+		for (const SnapshotRow& other : registry_.snapshots())
+			if (other.kind == SpaceKind::device && cow_device(other) == row.where)
+				throw Error{Failure::busy, create_context, row.where, "it holds the copies of " + other.name};
+		if (const auto found = host_.find_content(row.where))
+			throw Error{Failure::refused, create_context, row.where, "it is not empty: " + *found,
+				    "if nothing on it is needed any more, `wipefs -a " + row.where + "`"};
+		space.block = device.block;
+		space.size = device.size;
+		row.cow = row.where;
+	}
+	return space;
+}
+
+Bytes Planner::choose_chunk(const Create& wish, const NewSpace& space, DeviceNumber head)
+{
+	const Bytes origin_block = host_.find_device(head).value_or(BlockDevice{"", {}, {}, NewSpace{}.block, false}).block;
+	const Bytes chunk = wish.chunk.value_or(std::max({usual_chunk, origin_block, space.block}));
+	if (const char* fault = store::chunk_fault(chunk, origin_block, space.block))
+		throw Error{Failure::refused, create_context, format_bytes(chunk), fault};
+	return chunk;
+}
+
+Bytes Planner::choose_size(const Create& wish, const NewSpace& space, const OriginRow& origin, const SnapshotRow& row)
+{
+	const Bytes chunk{row.chunk_sectors * 512}, smallest = store::smallest(chunk);
+	if (row.kind == SpaceKind::device) {
+		if (space.size < smallest)
+			throw Error{Failure::refused, create_context, row.where, "the device is too small: " + format_bytes(space.size) +
+				    ", at least " + format_bytes(smallest) + " are needed"};
+		return space.size;
+	}
+	const Bytes origin_size = to_bytes(Sectors{origin.sectors});
+	const auto* percent = std::get_if<Percent>(&wish.size);
+	const Bytes size = percent != nullptr ? share_of(*percent, origin_size) : std::get<Bytes>(wish.size);
+	if (size < smallest && percent == nullptr)
+		throw Error{Failure::refused, create_context, format_size(wish.size), "too little: at least " +
+			    format_bytes(smallest) + " are needed"};
+	return round_up(std::max(std::min(size, store::worst_case(origin_size, chunk)), smallest), std::max(space.unit, chunk));
+}
+
+// A set is made where there is room for all of it.
+void Planner::check_room(const Space& space, Bytes needed)
+{
+	if (space.kind == SpaceKind::file) {
+		const std::string folder = space.where.empty() ? config_.cow_directory : space.where;
+		const Bytes room = host_.free_space(folder);
+		if (room < needed)
+			throw Error{Failure::refused, create_context, folder, "there is no room: " + format_bytes_rounded(needed) +
+				    " are needed, " + format_bytes_rounded(room) + " are free", "choose a smaller --size or another --dir"};
+	} else if (space.kind == SpaceKind::volume_group) {
+		const Bytes room = host_.volume_group(space.where).free;
+		if (room < needed)
+			throw Error{Failure::refused, create_context, space.where, "the volume group has no room: " +
+				    format_bytes_rounded(needed) + " are needed, " + format_bytes_rounded(room) + " are free",
+				    "choose a smaller --size, or `vgextend` the group"};
+	}
+}
+
+Draft Planner::plan_(const Create& wish)
+{
+	check_members(wish);
 	Draft draft;
 	draft.what = wish.set.empty() ? "create " + wish.members[0].snapshot : "create the set " + wish.set;
 	std::set<std::string> names;
@@ -54,19 +143,19 @@ Draft Planner::plan_(const Create& wish)
 	bool on_root = false;
 
 	for (const Create::Member& member : wish.members) {
-		const OriginRow origin = need_origin(context, member.origin);
-		check_free_name(context, member.snapshot);
+		const OriginRow origin = need_origin(create_context, member.origin);
+		check_free_name(create_context, member.snapshot);
 		if (!names.insert(member.snapshot).second)
-			throw Error{Failure::refused, context, member.snapshot, "it is named twice"};
+			throw Error{Failure::refused, create_context, member.snapshot, "it is named twice"};
 		for (const SnapshotRow& other : snapshots_of(origin.name))
 			if (other.merging)
-				throw Error{Failure::refused, context, member.snapshot,
+				throw Error{Failure::refused, create_context, member.snapshot,
 					    other.name + " is being merged into " + origin.name, "wait for its end"};
-		check_nothing_waits(context, origin.name, "");
+		check_nothing_waits(create_context, origin.name, "");
 		const std::string base = base_of(origin);
 		const auto head = mapper_.info(DmName{origin.dm_name});
 		if (head->suspended)
-			throw Error{Failure::busy, context, origin.name, "it is suspended", "`snapctl doctor` says more"};
+			throw Error{Failure::busy, create_context, origin.name, "it is suspended", "`snapctl doctor` says more"};
 		on_root = on_root || holds_root(origin);
 
 		SnapshotRow row;
@@ -82,66 +171,10 @@ Draft Planner::plan_(const Create& wish)
 		row.created_us = static_cast<std::uint64_t>(
 			std::chrono::duration_cast<std::chrono::microseconds>(host_.now().time_since_epoch()).count());
 
-		// Where the copies go.
-		Bytes block = usual_block, unit{1 << 20}, most{0};
-		if (row.kind == SpaceKind::file) {
-			if (row.where.empty())
-				row.where = config_.cow_directory;
-			if (row.where[0] != '/')
-				throw Error{Failure::refused, context, row.where, "the directory must be given from the root on"};
-			check_not_on(context, origin, host_.stack_of_path(row.where), row.where);
-			row.cow = row.where + (row.where.back() == '/' ? "" : "/") + file_name(row.name, row.id);
-		} else if (row.kind == SpaceKind::volume_group) {
-			const Host::VolumeGroup group = host_.volume_group(row.where);
-			unit = group.extent;
-			for (const std::string& device : group.devices) {
-				const BlockDevice its = host_.block_device(device);
-				block = std::max(block, its.block);
-				check_not_on(context, origin, host_.stack_below(its.number), "volume group " + row.where);
-			}
-			row.cow = row.where + "/" + volume_name(row.name, row.id);
-		} else {
-			row.where = host_.lasting_path(row.where);
-			const BlockDevice device = host_.block_device(row.where);
-			check_not_on(context, origin, host_.stack_below(device.number), row.where);
-			if (host_.in_use(row.where))
-				throw Error{Failure::busy, context, row.where, "it is in use: mounted, or part of something"};
-			if (device.read_only)
-				throw Error{Failure::refused, context, row.where, "the device is read-only"};
-			for (const SnapshotRow& other : registry_.snapshots())
-				if (other.kind == SpaceKind::device && cow_device(other) == row.where)
-					throw Error{Failure::busy, context, row.where, "it holds the copies of " + other.name};
-			if (const auto found = host_.find_content(row.where))
-				throw Error{Failure::refused, context, row.where, "it is not empty: " + *found,
-					    "if nothing on it is needed any more, `wipefs -a " + row.where + "`"};
-			block = device.block;
-			most = device.size;
-			row.cow = row.where;
-		}
-
-		const Bytes origin_block = host_.find_device(head->number).value_or(BlockDevice{"", {}, {}, usual_block, false}).block;
-		const Bytes chunk = wish.chunk.value_or(std::max({usual_chunk, origin_block, block}));
-		if (const char* fault = store::chunk_fault(chunk, origin_block, block))
-			throw Error{Failure::refused, context, format_bytes(chunk), fault};
-		row.chunk_sectors = chunk.count / 512;
-
-		// How much.
-		const Bytes origin_size = to_bytes(Sectors{origin.sectors});
-		const Bytes worst = store::worst_case(origin_size, chunk);
-		const auto* percent = std::get_if<Percent>(&wish.size);
-		Bytes size = percent != nullptr ? share_of(*percent, origin_size) : std::get<Bytes>(wish.size);
-		if (row.kind == SpaceKind::device) {
-			size = most;
-			if (size < store::smallest(chunk))
-				throw Error{Failure::refused, context, row.where, "the device is too small: " + format_bytes(size) +
-					    ", at least " + format_bytes(store::smallest(chunk)) + " are needed"};
-		} else {
-			if (size < store::smallest(chunk) && percent == nullptr)
-				throw Error{Failure::refused, context, format_size(wish.size), "too little: at least " +
-					    format_bytes(store::smallest(chunk)) + " are needed"};
-			size = round_up(std::max(std::min(size, worst), store::smallest(chunk)), std::max(unit, chunk));
-			needed = needed + size;
-		}
+		const NewSpace space = choose_space(origin, row);
+		row.chunk_sectors = choose_chunk(wish, space, head->number).count / 512;
+		const Bytes size = choose_size(wish, space, origin, row);
+		needed = needed + size;
 
 		const std::string value = "space of " + row.name;
 		add_space(draft, row, size, value);
@@ -155,21 +188,7 @@ Draft Planner::plan_(const Create& wish)
 		draft.events.emplace_back(EventKind::created, row.name);
 	}
 
-	// A set is made where there is room for all of it.
-	if (wish.space.kind == SpaceKind::file) {
-		const std::string folder = wish.space.where.empty() ? config_.cow_directory : wish.space.where;
-		const Bytes room = host_.free_space(folder);
-		if (room < needed)
-			throw Error{Failure::refused, context, folder, "there is no room: " + format_bytes_rounded(needed) +
-				    " are needed, " + format_bytes_rounded(room) + " are free", "choose a smaller --size or another --dir"};
-	} else if (wish.space.kind == SpaceKind::volume_group) {
-		const Bytes room = host_.volume_group(wish.space.where).free;
-		if (room < needed)
-			throw Error{Failure::refused, context, wish.space.where, "the volume group has no room: " +
-				    format_bytes_rounded(needed) + " are needed, " + format_bytes_rounded(room) + " are free",
-				    "choose a smaller --size, or `vgextend` the group"};
-	}
-
+	check_room(wish.space, needed);
 	for (PlannedStep& load : loads)
 		draft.add(std::move(load));
 	std::vector<Turn> all;

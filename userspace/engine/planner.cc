@@ -498,46 +498,45 @@ Draft Planner::plan_(const OriginRemove& wish)
 
 // ---- after a reboot ------------------------------------------------------------------
 
-Draft Planner::activate(const OriginRow& row, std::vector<Finding>& problems)
-{
-	static constexpr const char* context = "activate";
-	Draft draft;
-	draft.what = "activate " + row.name;
-	const bool up = is_up(row);
-	const auto head = mapper_.info(DmName{row.dm_name});
-	const auto problem = [&](const std::string& what, const std::string& advice) {
-		problems.push_back({Finding::Level::problem, what, advice});
-	};
+constexpr const char* activate_context = "activate";
 
-	std::string base;
-	if (up) {
-		base = base_of(row);
-	} else if (row.taken_over) {
+// What lies under the head, which is taken over by steps in `draft` where that is not done yet.
+std::string Planner::activate_base(const OriginRow& row, Draft& draft)
+{
+	if (is_up(row))
+		return base_of(row);
+	if (row.taken_over) {
+		const auto head = mapper_.info(DmName{row.dm_name});
 		if (!head || !head->live_table)
-			throw Error{Failure::not_found, context, row.name, "the device " + row.dm_name + " is not there"};
+			throw Error{Failure::not_found, activate_context, row.name, "the device " + row.dm_name + " is not there"};
 		if (dm::length_of(mapper_.table(DmName{row.dm_name})).count != row.sectors)
-			throw Error{Failure::refused, context, row.name, "the size of " + row.device + " has changed"};
+			throw Error{Failure::refused, activate_context, row.name, "the size of " + row.device + " has changed"};
 		const DmName inner = inner_name(row.name);
 		if (mapper_.info(inner))
-			throw Error{Failure::exists, context, inner.str(), "another device has this name"};
-		base = "{device under " + row.name + "}";
+			throw Error{Failure::exists, activate_context, inner.str(), "another device has this name"};
 		draft.add(step::create_device(inner.str(), inner_uuid(row.id), dm::Visibility::hidden, "device under " + row.name));
 		draft.add(step::load(inner.str(), "@" + row.dm_name, head->read_only, "", false));
 		draft.add(step::start_device(inner.str(), dm::Visibility::hidden));
-	} else {
-		const BlockDevice device = host_.block_device(row.device);
-		if (device.size.count / 512 != row.sectors)
-			throw Error{Failure::refused, context, row.name, "the size of " + row.device + " has changed"};
-		if (host_.in_use(row.device))
-			throw Error{Failure::busy, context, row.name, row.device + " is in use already",
-				    "its snapshots would miss what is written: unmount it, then `snapctl activate --all`"};
-		base = device.number.str();
+		return "{device under " + row.name + "}";
 	}
+	const BlockDevice device = host_.block_device(row.device);
+	if (device.size.count / 512 != row.sectors)
+		throw Error{Failure::refused, activate_context, row.name, "the size of " + row.device + " has changed"};
+	if (host_.in_use(row.device))
+		throw Error{Failure::busy, activate_context, row.name, row.device + " is in use already",
+			    "its snapshots would miss what is written: unmount it, then `snapctl activate --all`"};
+	return device.number.str();
+}
 
-	// Which snapshots come up with it.
-	std::vector<SnapshotRow> coming;
-	std::optional<SnapshotRow> merging;
-	bool read_only = false;
+// Which snapshots come up with their origin; those that are lost are called so by steps in `draft`.
+Planner::Coming Planner::choose_coming(const OriginRow& row, Draft& draft, std::vector<Finding>& problems)
+{
+	const bool up = is_up(row);
+	const auto head = mapper_.info(DmName{row.dm_name});
+	Coming coming;
+	const auto problem = [&](const std::string& what, const std::string& advice) {
+		problems.push_back({Finding::Level::problem, what, advice});
+	};
 	const bool written = up ? !head->read_only : row.taken_over && host_.is_mounted_writable(head->number);
 	for (const SnapshotRow& its : snapshots_of(row.name)) {
 		if (its.stale || (its.merging ? up : is_live(its)))
@@ -546,13 +545,13 @@ Draft Planner::activate(const OriginRow& row, std::vector<Finding>& problems)
 		if (its.merging) {
 			// What the volume shows is on both: without one of them it must not be used.
 			if (fault)
-				throw Error{Failure::refused, context, row.name, "it is half merged with " + its.name + ", and " + fault->what,
+				throw Error{Failure::refused, activate_context, row.name, "it is half merged with " + its.name + ", and " + fault->what,
 					    "when its space is there, `snapctl activate --all`; `snapctl remove " + its.name +
 					    "` gives it up, and the volume stays as it is, a mixture of both"};
 			if (written)
-				throw Error{Failure::refused, context, row.name, "it is half merged with " + its.name + ", and mounted without it",
+				throw Error{Failure::refused, activate_context, row.name, "it is half merged with " + its.name + ", and mounted without it",
 					    "unmount it, then `snapctl activate --all`"};
-			merging = its;
+			coming.merging = its;
 			continue;
 		}
 		std::string lost;
@@ -570,16 +569,27 @@ Draft Planner::activate(const OriginRow& row, std::vector<Finding>& problems)
 			continue;
 		}
 		// Whoever is not there must not miss a write.
-		read_only = read_only || fault || !its.active;
+		coming.read_only = coming.read_only || fault || !its.active;
 		if (fault && its.active)
 			problem("the snapshot " + its.name + " cannot come up, and keeps " + row.name + " read-only: " + fault->what,
 				"when its space is there, `snapctl activate --all`; `snapctl remove " + its.name + "` gives it up");
 		if (!fault && its.active)
-			coming.push_back(its);
+			coming.snapshots.push_back(its);
 	}
-	if (merging && read_only)
-		throw Error{Failure::refused, context, row.name, "it is half merged with " + merging->name +
+	if (coming.merging && coming.read_only)
+		throw Error{Failure::refused, activate_context, row.name, "it is half merged with " + coming.merging->name +
 			    ", and goes on only when all its snapshots are there, to be kept exact", "see above"};
+	return coming;
+}
+
+Draft Planner::activate(const OriginRow& row, std::vector<Finding>& problems)
+{
+	Draft draft;
+	draft.what = "activate " + row.name;
+	const bool up = is_up(row);
+	const auto head = mapper_.info(DmName{row.dm_name});
+	const std::string base = activate_base(row, draft);
+	const auto [coming, merging, read_only] = choose_coming(row, draft, problems);
 	const std::size_t looked = draft.steps.size();
 	if (up && coming.empty()) {
 		draft.commit = draft.steps.size();

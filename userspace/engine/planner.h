@@ -59,6 +59,17 @@ private:
 	Draft plan_(const OriginAdd& wish);
 	Draft plan_(const OriginRemove& wish);
 	Draft plan_(const Create& wish);
+	// Of it: where its copies are to go, before there is such a place.
+	struct NewSpace {
+		Bytes block{512};     // of the devices below
+		Bytes unit{1 << 20};  // it comes in multiples of this
+		Bytes size{0};        // of a device that is used whole
+	};
+	static void check_members(const Create& wish);
+	NewSpace choose_space(const OriginRow& origin, SnapshotRow& row);
+	Bytes choose_chunk(const Create& wish, const NewSpace& space, DeviceNumber head);
+	static Bytes choose_size(const Create& wish, const NewSpace& space, const OriginRow& origin, const SnapshotRow& row);
+	void check_room(const Space& space, Bytes needed);
 	Draft plan_(const Remove& wish);
 	Draft plan_(const Extend& wish);
 	Draft plan_(const Activate& wish);
@@ -66,6 +77,15 @@ private:
 	Draft plan_(const Rename& wish);
 	Draft plan_(const Merge& wish);
 	Draft plan_(const MergeControl& wish);
+
+	// Of an activation.
+	struct Coming {
+		std::vector<SnapshotRow> snapshots;
+		std::optional<SnapshotRow> merging;
+		bool read_only = false; // their origin, since others are missing
+	};
+	std::string activate_base(const OriginRow& row, Draft& draft);
+	Coming choose_coming(const OriginRow& row, Draft& draft, std::vector<Finding>& problems);
 
 	[[nodiscard]] OriginRow need_origin(const char* context, const std::string& name);
 	[[nodiscard]] SnapshotRow need_snapshot(const char* context, const std::string& name);
