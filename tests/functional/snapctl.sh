@@ -368,6 +368,11 @@ test_a_snapshot_is_extended_while_a_writer_fills_it() {
 # is taken. While the volume is suspended, nobody could give it more.
 test_a_snapshot_survives_that_another_is_taken_of_a_volume_with_a_full_cache() {
 	# Nothing is written before somebody asks.
+	local setting
+	local -A before=()
+	for setting in dirty_ratio dirty_background_ratio dirty_writeback_centisecs; do
+		before[$setting]=$(<"/proc/sys/vm/$setting")
+	done
 	echo 1073741824 >/proc/sys/vm/dirty_bytes
 	echo 1073741824 >/proc/sys/vm/dirty_background_bytes
 	echo 360000 >/proc/sys/vm/dirty_writeback_centisecs
@@ -378,6 +383,9 @@ test_a_snapshot_survives_that_another_is_taken_of_a_volume_with_a_full_cache() {
 	dd if=/dev/urandom of="$TEST_DIR/vol/large" bs=1M count=256 status=none
 	(($(awk '/^Dirty:/ { print $2 }' /proc/meminfo) > 128 << 10)) || fail "the cache was written already"
 	snapctl create vol tuesday
+	for setting in "${!before[@]}"; do
+		echo "${before[$setting]}" >"/proc/sys/vm/$setting"
+	done
 	check_eq "$(field monday health)" active
 	(($(field monday total_bytes) > 64 << 20)) || fail "it has not grown"
 	check_eq "$(sums_in_snapshot monday)" "$(<"$TEST_DIR/before")"

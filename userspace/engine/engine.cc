@@ -564,11 +564,11 @@ private:
 	void forget_what_missed_writes()
 	{
 		std::vector<SnapshotRow> missed;
-		for (const SnapshotRow& row : snapshots_) {
-			const OriginRow* origin = origin_of(row);
-			if (origin != nullptr && !row.stale && !row.merging && planner_.is_passed_by(*origin))
-				missed.push_back(row);
-		}
+		for (const OriginRow& origin : origins_)
+			if (planner_.is_passed_by(origin))
+				std::copy_if(snapshots_.begin(), snapshots_.end(), std::back_inserter(missed), [&](const SnapshotRow& row) {
+					return row.origin == origin.name && !row.stale && !row.merging;
+				});
 		// What is half done, here or by a daemon that was killed, looks like that as well.
 		if (missed.empty() || !registry_.open_journals().empty())
 			return;

@@ -288,8 +288,7 @@ Draft Planner::plan_(const Extend& wish)
 	static constexpr const char* context = "extend snapshot";
 	const SnapshotRow row = need_snapshot(context, wish.snapshot);
 	const OriginRow origin = need_origin(context, row.origin);
-	if (row.stale)
-		throw Error{Failure::refused, context, row.name, "it is lost", "`snapctl remove " + row.name + "` forgets it"};
+	check_not_lost(context, row);
 	if (row.merging)
 		throw Error{Failure::refused, context, row.name, "it is being merged, which needs no more space"};
 	Draft draft;
@@ -457,6 +456,12 @@ bool Planner::is_merging(const OriginRow& origin)
 	return std::any_of(rows.begin(), rows.end(), [](const SnapshotRow& row) { return row.merging; });
 }
 
+void Planner::check_not_lost(const char* context, const SnapshotRow& row)
+{
+	if (row.stale)
+		throw Error{Failure::refused, context, row.name, "it is lost", "`snapctl remove " + row.name + "` forgets it"};
+}
+
 // The origin has the table of the merge, which must not be replaced.
 void Planner::check_no_merge(const char* context, const SnapshotRow& row)
 {
@@ -489,8 +494,7 @@ Draft Planner::plan_(const Merge& wish)
 	static constexpr const char* context = "merge snapshot";
 	const SnapshotRow row = need_snapshot(context, wish.snapshot);
 	const OriginRow origin = need_origin(context, row.origin);
-	if (row.stale)
-		throw Error{Failure::refused, context, row.name, "it is lost", "`snapctl remove " + row.name + "` forgets it"};
+	check_not_lost(context, row);
 	Draft draft;
 	draft.what = "merge " + row.name + " into " + origin.name;
 	if (row.merging && merge_has_failed(origin)) {

@@ -96,6 +96,7 @@ private:
 	[[nodiscard]] bool holds_root(const OriginRow& origin); // whose head is there
 	[[nodiscard]] bool is_in_use(const OriginRow& origin);
 	[[nodiscard]] bool is_merging(const OriginRow& origin);
+	static void check_not_lost(const char* context, const SnapshotRow& row);
 	void check_no_merge(const char* context, const SnapshotRow& row);
 	[[nodiscard]] bool merge_has_failed(const OriginRow& origin);
 	// A suspend that flushes ends all waiting for space, and with it the snapshot.
