@@ -269,7 +269,13 @@ static void start_io(struct snap_pending *p, blk_opf_t opf,
 
 static void write_part(struct snap_pending *part)
 {
-	start_io(part, REQ_OP_WRITE, target_region(part), write_done);
+	bool durable = snap_cow_takes_fua(part->snap);
+	struct snap_pending *p;
+
+	for (p = part; p; p = p->next_job)
+		p->durable = durable;
+	start_io(part, REQ_OP_WRITE | (durable ? REQ_FUA : 0),
+		 target_region(part), write_done);
 }
 
 /* From now on the parts of a group are done one by one. */

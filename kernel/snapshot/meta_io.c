@@ -95,12 +95,13 @@ int snap_meta_read_wait(struct snap_meta_read *read)
 	return snap_meta_result(&read->io);
 }
 
-static void prepare_zero(struct snap_meta_io *io, sector_t sector, u32 nr_sectors)
+static void prepare_zero(struct snap_meta_io *io, blk_opf_t opf,
+			 sector_t sector, u32 nr_sectors)
 {
 	u32 left = nr_sectors << SECTOR_SHIFT;
 
 	bio_init(&io->bio, io->bdev, io->vecs, SNAP_META_PAGES,
-		 REQ_OP_WRITE | REQ_SYNC | REQ_META);
+		 REQ_OP_WRITE | opf | REQ_SYNC | REQ_META);
 	io->bio.bi_iter.bi_sector = sector;
 	while (left) {
 		u32 len = min_t(u32, left, PAGE_SIZE);
@@ -110,10 +111,11 @@ static void prepare_zero(struct snap_meta_io *io, sector_t sector, u32 nr_sector
 	}
 }
 
-void snap_meta_zero_start(struct snap_meta_io *io, sector_t sector,
-			  u32 nr_sectors, bio_end_io_t *end_io, void *private)
+void snap_meta_zero_start(struct snap_meta_io *io, blk_opf_t opf,
+			  sector_t sector, u32 nr_sectors, bio_end_io_t *end_io,
+			  void *private)
 {
-	prepare_zero(io, sector, nr_sectors);
+	prepare_zero(io, opf, sector, nr_sectors);
 	start(io, end_io, private);
 }
 
@@ -123,7 +125,7 @@ int snap_meta_zero(struct snap_meta_io *io, sector_t sector, u64 nr_sectors)
 		u32 nr_now = min_t(u64, nr_sectors, SNAP_META_BYTES >> SECTOR_SHIFT);
 		int r;
 
-		prepare_zero(io, sector, nr_now);
+		prepare_zero(io, 0, sector, nr_now);
 		r = submit_bio_wait(&io->bio);
 		bio_uninit(&io->bio);
 		if (r)

@@ -43,6 +43,7 @@ struct snap_pending {
 	 * reads copied with acquire semantics.
 	 */
 	blk_status_t status;
+	bool durable; /* the write had FUA: no flush is needed for it */
 	bool copied;
 
 	/* The user's bio that is the copy itself, or NULL. */

@@ -42,6 +42,7 @@ struct snap_batch {
 	struct list_head pending;
 	struct snap_run runs[SNAP_BATCH_RUNS]; /* of those whose copy succeeded */
 	u32 nr_runs;
+	bool durable; /* the data of all of them */
 };
 
 /* Which of the tables of a COW device owns the exceptions. */
@@ -233,6 +234,16 @@ void snapshot_resubmit(struct snapshot *snap, struct bio *bio);
  */
 int snapshot_begin_run(struct snapshot *snap, chunk_t old_chunk, u64 want,
 		       struct snap_pending **p);
+
+/*
+ * Is FUA worth it for what is copied to the COW device? Then the commit needs no flush,
+ * which is a request of its own between data and entries. Where a device does not know
+ * FUA, the block layer would add a flush to each write.
+ */
+static inline bool snap_cow_takes_fua(const struct snapshot *snap)
+{
+	return snap->store->type->persistent && bdev_fua(snap_cow_bdev(snap));
+}
 
 /* Points a bio at the COW device: the chunk of its start is at @new_chunk. */
 void snap_remap_to_cow(struct snapshot *snap, struct bio *bio,

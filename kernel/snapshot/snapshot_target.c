@@ -188,6 +188,11 @@ static int route_write_hole(struct snapshot *snap, struct bio *bio,
 		p->own_write = true;
 		snap_bio_of(bio)->full = p;
 		snap_remap_to_cow(snap, bio, p->run.new_chunk);
+		/* Several share a flush, which a lone one does not need. */
+		if (atomic_read(&snap->nr_copying) == 1 &&
+		    snap_cow_takes_fua(snap))
+			bio->bi_opf |= REQ_FUA;
+		p->durable = bio->bi_opf & REQ_FUA;
 		return DM_MAPIO_REMAPPED;
 	}
 	wait_for_run(snap, p, bio);

@@ -70,7 +70,7 @@ struct snap_store_type {
 
 	/*
 	 * Makes exceptions durable, with the data that was written to their chunks
-	 * and completed before. 0: they are. SNAP_COMMIT_GOES_ON: I/O was started;
+	 * and completed before; @durable: the data is already. 0: they are. SNAP_COMMIT_GOES_ON: I/O was started;
 	 * @done is called, in any context and maybe before this returns, when
 	 * commit_go_on() is to be called, which answers the same way. -errno: some of
 	 * them may be durable, and the store takes no more commits. @runs stays as it
@@ -79,7 +79,8 @@ struct snap_store_type {
 	 * a load, and to zero the next area where areas are large.
 	 */
 	int (*commit)(struct snap_store *store, const struct snap_run *runs,
-		      u32 nr, snap_store_done_fn done, void *context);
+		      u32 nr, bool durable, snap_store_done_fn done,
+		      void *context);
 	int (*commit_go_on)(struct snap_store *store);
 	/* Might the next of these calls sleep for I/O? NULL: they never do. Locking as commit(). */
 	bool (*commit_may_sleep)(const struct snap_store *store);

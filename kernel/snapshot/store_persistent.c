@@ -326,7 +326,7 @@ static int commit_step(struct persistent_store *ps)
 }
 
 static int persistent_commit(struct snap_store *store,
-			     const struct snap_run *runs, u32 nr,
+			     const struct snap_run *runs, u32 nr, bool durable,
 			     snap_store_done_fn done, void *context)
 {
 	struct persistent_store *ps = to_persistent(store);
@@ -338,7 +338,7 @@ static int persistent_commit(struct snap_store *store,
 		.done = done,
 		.context = context,
 	};
-	r = snap_window_begin(&ps->window);
+	r = snap_window_begin(&ps->window, durable);
 	return r ? r : commit_step(ps);
 }
 

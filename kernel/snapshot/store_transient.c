@@ -75,7 +75,7 @@ static bool transient_has_room(struct snap_store *store)
 }
 
 static int transient_commit(struct snap_store *store,
-			    const struct snap_run *runs, u32 nr,
+			    const struct snap_run *runs, u32 nr, bool durable,
 			    snap_store_done_fn done, void *context)
 {
 	return 0;

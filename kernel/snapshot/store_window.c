@@ -64,6 +64,8 @@ void snap_window_loaded(struct snap_window *window, u64 area, u32 piece_first,
 	window->end = position + used - piece_first;
 	window->written = window->end;
 	window->stale = stale;
+	/* Whoever wrote it may not have waited for it. */
+	window->unflushed = true;
 	place = snap_window_entry(window, position);
 	if (place != window->entries) {
 		memcpy(place, window->entries, bytes);
@@ -128,10 +130,15 @@ static void start_writes(struct snap_window *window, u64 first, u64 end,
 
 static void start_zeroes(struct snap_window *window, u64 first_area)
 {
+	blk_opf_t opf = 0;
 	u32 i;
 
+	/* Without it, the next entries have to wait for a flush. */
+	window->zero_with_fua = bdev_fua(window->bdev);
+	if (window->zero_with_fua)
+		opf = REQ_FUA;
 	for (i = 0; i < window->nr_zeroing; i++)
-		snap_meta_zero_start(&window->zero_ios[i],
+		snap_meta_zero_start(&window->zero_ios[i], opf,
 				     snap_entry_sector(window->geo, first_area + i, 0),
 				     window->geo->chunk_sectors, io_done, window);
 }
@@ -147,6 +154,18 @@ static int result_of(struct snap_meta_io *ios, u32 nr)
 
 		r = r ?: one;
 	}
+	return r;
+}
+
+/* What start_zeroes() started has ended. 0; -errno: no more areas are zero. */
+static int end_zeroes(struct snap_window *window)
+{
+	int r = result_of(window->zero_ios, window->nr_zeroing);
+
+	if (window->nr_zeroing && !window->zero_with_fua)
+		window->unflushed = true;
+	if (!r)
+		window->zeroed_area = window->zeroing_to;
 	return r;
 }
 
@@ -188,6 +207,13 @@ static void write_entries(struct snap_window *window, blk_opf_t opf)
 
 static void flush_and_write(struct snap_window *window)
 {
+	if (window->data_is_durable && !window->unflushed) {
+		write_entries(window, 0);
+		return;
+	}
+	/* So it is for the rest of this commit; if the flush fails there is none. */
+	window->data_is_durable = true;
+	window->unflushed = false;
 	if (nr_pieces(window, window->written, window->end) == 1) {
 		write_entries(window, REQ_PREFLUSH);
 		return;
@@ -217,6 +243,7 @@ static int scrub(struct snap_window *window)
 		r = snap_meta_zero(window->ios, entry_sector(window, clean),
 				   (end - clean) /
 					   (SECTOR_SIZE / SNAP_ENTRY_BYTES));
+	window->unflushed = true;
 	if (!r)
 		window->stale = false;
 	return r;
@@ -227,8 +254,9 @@ static bool is_full(const struct snap_window *window)
 	return window->end == window->first + window->nr_entries;
 }
 
-int snap_window_begin(struct snap_window *window)
+int snap_window_begin(struct snap_window *window, bool data_is_durable)
 {
+	window->data_is_durable = data_is_durable;
 	/* A merge may have left it at the end of a full area. */
 	if (is_full(window))
 		move(window, window->end);
@@ -267,6 +295,7 @@ int snap_window_write(struct snap_window *window, snap_store_done_fn done,
 				   window->geo->chunk_sectors);
 		if (r)
 			return r;
+		window->unflushed = true;
 		window->zeroed_area = last;
 		flush_and_write(window);
 		return SNAP_COMMIT_GOES_ON;
@@ -285,10 +314,9 @@ int snap_window_go_on(struct snap_window *window)
 
 	switch (window->phase) {
 	case SNAP_WINDOW_ZERO:
-		r = result_of(window->zero_ios, window->nr_zeroing);
+		r = end_zeroes(window);
 		if (r)
 			return r;
-		window->zeroed_area = window->zeroing_to;
 		flush_and_write(window);
 		return SNAP_COMMIT_GOES_ON;
 	case SNAP_WINDOW_FLUSH:
@@ -300,8 +328,8 @@ int snap_window_go_on(struct snap_window *window)
 	default:
 		break;
 	}
-	if (!result_of(window->zero_ios, window->nr_zeroing))
-		window->zeroed_area = window->zeroing_to;
+	/* If they failed, it is for the commit that needs them to try again. */
+	end_zeroes(window);
 	r = result_of(window->ios, window->nr_writing);
 	if (r)
 		return r;

@@ -42,13 +42,16 @@ struct snap_window {
 	u64 end;	 /* of the list */
 	u64 written;	 /* the end of the list on disk */
 	bool stale;	 /* something behind it is not zero on disk */
+	bool unflushed;	 /* what is on disk may be in the device's cache only */
 	u64 zeroed_area; /* up to this one, areas behind that of @written are zero on disk */
 
 	/* Under way. */
 	enum snap_window_phase phase;
 	u64 zeroing_to;
 	u32 nr_zeroing;
+	bool zero_with_fua;
 	u32 nr_writing;
+	bool data_is_durable; /* that the entries name */
 	atomic_t nr_ios;
 	snap_store_done_fn done;
 	void *context;
@@ -70,16 +73,16 @@ void snap_window_loaded(struct snap_window *window, u64 area, u32 piece_first,
 			u32 used, bool stale);
 
 /*
- * Before entries are appended. Sleeps for I/O, but only the first time after a load that
+ * Before entries are appended; @data_is_durable: what they name needs no flush. Sleeps for I/O, but only the first time after a load that
  * found something stale. -errno.
  */
-int snap_window_begin(struct snap_window *window);
+int snap_window_begin(struct snap_window *window, bool data_is_durable);
 /* Appends an entry in memory; false: there is no room before what is there is written. */
 bool snap_window_append(struct snap_window *window, chunk_t old_chunk,
 			chunk_t new_chunk);
 
 /*
- * Starts to write what was appended, behind a flush. 0: there is nothing to write.
+ * Starts to write what was appended, behind a flush where one is needed. 0: there is nothing to write.
  * SNAP_COMMIT_GOES_ON: @done is called, in any context and maybe before this returns, when
  * go_on() is to be called. go_on() answers in the same way: 0: all is durable. -errno:
  * some of it may be. Allocates nothing. Sleeps for I/O only to zero an area that is larger

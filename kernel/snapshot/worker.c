@@ -93,6 +93,7 @@ static bool take_batch(struct snapshot *snap, struct snap_batch *batch)
 
 	INIT_LIST_HEAD(&batch->pending);
 	batch->nr_runs = 0;
+	batch->durable = true;
 	if (!commit_is_due(snap))
 		return false;
 	WRITE_ONCE(snap->large_copied, false);
@@ -220,6 +221,7 @@ static void sort_out(struct snapshot *snap, struct snap_batch *batch)
 	list_for_each_entry_safe(p, next, &batch->pending, list) {
 		if (!p->status) {
 			batch->runs[batch->nr_runs++] = p->run;
+			batch->durable &= p->durable;
 		} else if (p->full_bio) {
 			list_del(&p->list);
 			finish(snap, p, p->status);
@@ -327,6 +329,7 @@ static bool commit(struct snapshot *snap)
 		if (snap_health_of(snap) < SNAP_INVALIDATING && batch->nr_runs)
 			r = snap->store->type->commit(snap->store, batch->runs,
 						      batch->nr_runs,
+						      batch->durable,
 						      commit_got_on, snap);
 	}
 	snap->committing = r == SNAP_COMMIT_GOES_ON;

@@ -81,6 +81,12 @@ test_first_writes_survive_a_crash_behind_every_write() {
 	done
 }
 
+test_first_writes_survive_where_the_disk_knows_no_fua() {
+	disk_knows_fua=''
+	drive_first_writes 10
+	check_sweep 1000 --drops 2
+}
+
 test_a_merge_survives_a_crash_behind_every_write() {
 	local entries seed=0 shown
 	drive_merge 10 10

@@ -9,16 +9,19 @@
 #                    whatever is not written holds no zeroes by chance
 #   /dev/test/log    the log of dm-log-writes, the target above the disk
 #   /dev/mapper/flush_queue   sends flushes to the log one after the other
-#   /dev/mapper/base, cow0, cow1...   its parts
+#   /dev/mapper/base, cow0, cow1...   its parts; with disk_knows_fua='' on a loop device in between,
+#                    which knows no FUA
 #
 # shellcheck disable=SC2034 # disk_mib and areas are for those who source this
 
 # The arguments that tell crashcheck where the parts are.
 areas=()
+disk_knows_fua=1
+fua_hidden_by=''
 
 # usage: make_logged ORIGIN_MIB COW_MIB...
 make_logged() {
-	local mib i=0 start=$(($1 * 2048))
+	local mib i=0 start=$(($1 * 2048)) whole=/dev/mapper/flush_queue
 	disk_mib=0
 	for mib; do disk_mib=$((disk_mib + mib)); done
 	dev disk "$disk_mib"
@@ -31,10 +34,15 @@ make_logged() {
 	# one and what it covers, and the log would tell of a flush that missed them.
 	modprobe dm-delay
 	dm_create flush_queue "0 $((disk_mib * 2048)) delay /dev/mapper/logged 0 0 /dev/mapper/logged 0 0 /dev/mapper/logged 0 1"
-	dm_linear base /dev/mapper/flush_queue 0 "$start"
+	if [[ ! $disk_knows_fua ]]; then
+		whole=$(losetup --find --show --direct-io=on "$whole")
+		fua_hidden_by=$whole
+		check_eq "$(cat "/sys/block/${whole##*/}/queue/fua")" 0
+	fi
+	dm_linear base "$whole" 0 "$start"
 	areas=(--base-pattern $((disk_mib * 2048)))
 	for mib in "${@:2}"; do
-		dm_linear "cow$i" /dev/mapper/flush_queue "$start" $((mib * 2048))
+		dm_linear "cow$i" "$whole" "$start" $((mib * 2048))
 		areas+=(--cow "$start:$((mib * 2048))")
 		cow_clear "/dev/mapper/cow$i"
 		start=$((start + mib * 2048))
@@ -45,7 +53,11 @@ make_logged() {
 # The log is complete when everything above it is gone.
 # usage: end_log NAME...
 end_log() {
-	dm_remove "$@" flush_queue logged
+	dm_remove "$@"
+	[[ ! $fua_hidden_by ]] || losetup -d "$fua_hidden_by"
+	fua_hidden_by=''
+	wait_for dm_remove flush_queue
+	dm_remove logged
 }
 
 # Drives the devices by a plan that goes on where the last one ended.
