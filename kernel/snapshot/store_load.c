@@ -126,32 +126,52 @@ static int index_add(struct loader *ld, const struct snap_run *run)
 	return r ? r : snap_build_add(&ld->build, run, &ld->spare);
 }
 
-static int take_entry(struct loader *ld, u64 area, u32 entry, chunk_t old_chunk,
-		      chunk_t new_chunk)
+/* How many of @nr entries are the run that the first one, @run, begins. */
+static u32 run_length(const struct snap_entry_disk *entries, u32 nr,
+		      const struct snap_run *run)
+{
+	u32 i;
+
+	for (i = 1; i < nr; i++) {
+		if (entries[i].old_chunk != cpu_to_le64(run->old_chunk + i) ||
+		    entries[i].new_chunk != cpu_to_le64(run->new_chunk + i))
+			break;
+	}
+	return i;
+}
+
+/*
+ * Takes the entry @run, and of the @nr from there on those that make up a run with it:
+ * how many, in *@taken.
+ */
+static int take_run(struct loader *ld, u64 area, u32 entry,
+		    const struct snap_entry_disk *entries, u32 nr,
+		    struct snap_run *run, u32 *taken)
 {
 	struct snap_load_areas *areas = ld->areas;
-	struct snap_run run = {
-		.old_chunk = old_chunk,
-		.new_chunk = new_chunk,
-		.nr_chunks = 1,
-	};
 	const char *fault;
 	int r;
 
 	/* Nearly always false: the check divides, and below is a tree. */
-	if (new_chunk != ld->target.old_chunk + ld->target.nr_chunks ||
-	    new_chunk >= ld->target_limit || old_chunk >= areas->origin_chunks) {
+	if (run->new_chunk != ld->target.old_chunk + ld->target.nr_chunks ||
+	    run->new_chunk >= ld->target_limit ||
+	    run->old_chunk >= areas->origin_chunks) {
 		fault = snap_entry_fault(areas->geo, areas->origin_chunks,
-					 old_chunk, new_chunk);
+					 run->old_chunk, run->new_chunk);
 		if (fault)
-			return entry_is_bad(areas, area, entry, old_chunk,
-					    new_chunk, fault);
-		r = targets_begin(ld, new_chunk);
+			return entry_is_bad(areas, area, entry, run->old_chunk,
+					    run->new_chunk, fault);
+		r = targets_begin(ld, run->new_chunk);
 		if (r)
 			return r;
 	}
-	ld->target.nr_chunks++;
-	return index_add(ld, &run);
+	/* What is good up to here; the entry behind is checked by itself. */
+	nr = min3((u64)nr, ld->target_limit - run->new_chunk,
+		  areas->origin_chunks - run->old_chunk);
+	*taken = run_length(entries, nr, run);
+	run->nr_chunks = *taken;
+	ld->target.nr_chunks += *taken;
+	return index_add(ld, run);
 }
 
 /*
@@ -163,16 +183,17 @@ static int take_piece(struct loader *ld, u64 area, u32 first,
 {
 	struct snap_load_areas *areas = ld->areas;
 	u32 nr = areas->piece_entries;
-	u32 i;
+	u32 i, taken;
 
-	for (i = 0; i < nr; i++) {
-		chunk_t old_chunk, new_chunk;
+	for (i = 0; i < nr; i += taken) {
+		struct snap_run run;
 		int r;
 
-		snap_entry_unpack(&entries[i], &old_chunk, &new_chunk);
-		if (!new_chunk)
+		snap_entry_unpack(&entries[i], &run.old_chunk, &run.new_chunk);
+		if (!run.new_chunk)
 			break;
-		r = take_entry(ld, area, first + i, old_chunk, new_chunk);
+		r = take_run(ld, area, first + i, &entries[i], nr - i, &run,
+			     &taken);
 		if (r)
 			return r;
 	}
