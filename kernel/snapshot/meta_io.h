@@ -55,7 +55,7 @@ int snap_meta_read_wait(struct snap_meta_read *read);
 /* Writes zeroes to sectors. Not durable before the next flush. */
 int snap_meta_zero(struct snap_meta_io *io, sector_t sector, u64 nr_sectors);
 
-/* Starts to write zeroes, at most SNAP_META_BYTES, @opf: flags; otherwise as snap_meta_start(). */
+/* Starts to write zeroes, at most SNAP_META_BYTES; @opf: flags. Otherwise as snap_meta_start(). */
 void snap_meta_zero_start(struct snap_meta_io *io, blk_opf_t opf,
 			  sector_t sector, u32 nr_sectors, bio_end_io_t *end_io,
 			  void *private);

@@ -70,12 +70,12 @@ struct snap_store_type {
 
 	/*
 	 * Makes exceptions durable, with the data that was written to their chunks
-	 * and completed before; @durable: the data is already. 0: they are. SNAP_COMMIT_GOES_ON: I/O was started;
-	 * @done is called, in any context and maybe before this returns, when
-	 * commit_go_on() is to be called, which answers the same way. -errno: some of
-	 * them may be durable, and the store takes no more commits. @runs stays as it
-	 * is until the end. The caller excludes all others but alloc() and usage().
-	 * Allocates nothing; may sleep for I/O, but does so only the first time after
+	 * and completed before; @durable: that is already. 0: they are.
+	 * SNAP_COMMIT_GOES_ON: I/O was started; @done is called, in any context and
+	 * maybe before this returns, when commit_go_on() is to be called, which
+	 * answers the same way. -errno: some of them may be durable, and the store
+	 * takes no more commits. @runs stays as it is until the end. The caller
+	 * excludes all others but alloc() and usage(). Allocates nothing; may sleep for I/O, but does so only the first time after
 	 * a load, and to zero the next area where areas are large.
 	 */
 	int (*commit)(struct snap_store *store, const struct snap_run *runs,
