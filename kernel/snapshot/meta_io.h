@@ -13,6 +13,16 @@
 #define SNAP_META_PAGES 16
 #define SNAP_META_BYTES (SNAP_META_PAGES * PAGE_SIZE)
 
+/*
+ * Whether FUA saves a flush: what has it needs none later. Where the device says it does not
+ * know FUA the block layer adds a flush to each write, which is no gain; one that is stacked
+ * says that it does as soon as one below does. Without a cache flushes cost nothing.
+ */
+static inline bool snap_fua_saves_flush(struct block_device *bdev)
+{
+	return bdev_write_cache(bdev) && bdev_fua(bdev);
+}
+
 struct snap_meta_io {
 	struct block_device *bdev;
 	struct bio bio;

@@ -15,6 +15,7 @@
 #include "args.h"
 #include "counters.h"
 #include "events.h"
+#include "meta_io.h"
 #include "pending.h"
 #include "snap_compat.h"
 #include "snap_index.h"
@@ -237,12 +238,12 @@ int snapshot_begin_run(struct snapshot *snap, chunk_t old_chunk, u64 want,
 
 /*
  * Is FUA worth it for what is copied to the COW device? Then the commit needs no flush,
- * which is a request of its own between data and entries. Where a device does not know
- * FUA, the block layer would add a flush to each write.
+ * which is a request of its own between data and entries.
  */
 static inline bool snap_cow_takes_fua(const struct snapshot *snap)
 {
-	return snap->store->type->persistent && bdev_fua(snap_cow_bdev(snap));
+	return snap->store->type->persistent &&
+	       snap_fua_saves_flush(snap_cow_bdev(snap));
 }
 
 /* Points a bio at the COW device: the chunk of its start is at @new_chunk. */

@@ -5,10 +5,11 @@
  * docs/design.md.
  */
 #include <linux/completion.h>
+#include <linux/device-mapper.h>
 #include <linux/slab.h>
 #include "store_window.h"
 
-/* So many areas, at most, are written behind one flush. */
+/* So many areas, at most, are written at once. */
 #define MAX_PIECES 8
 
 int snap_window_init(struct snap_window *window, struct block_device *bdev,
@@ -64,8 +65,14 @@ void snap_window_loaded(struct snap_window *window, u64 area, u32 piece_first,
 	window->end = position + used - piece_first;
 	window->written = window->end;
 	window->stale = stale;
-	/* Whoever wrote it may not have waited for it. */
-	window->unflushed = true;
+	/*
+	 * Whoever wrote it may not have waited for it, and what is in the list is believed
+	 * from now on: the origin is written. A device that cannot flush can still be read.
+	 */
+	window->unflushed = blkdev_issue_flush(window->bdev) != 0;
+	if (window->unflushed)
+		DMWARN("%pg: the COW device cannot be flushed: what was written to it last may be lost when the power fails",
+		       window->bdev);
 	place = snap_window_entry(window, position);
 	if (place != window->entries) {
 		memcpy(place, window->entries, bytes);
@@ -134,7 +141,7 @@ static void start_zeroes(struct snap_window *window, u64 first_area)
 	u32 i;
 
 	/* Without it, the next entries have to wait for a flush. */
-	window->zero_with_fua = bdev_fua(window->bdev);
+	window->zero_with_fua = snap_fua_saves_flush(window->bdev);
 	if (window->zero_with_fua)
 		opf = REQ_FUA;
 	for (i = 0; i < window->nr_zeroing; i++)
@@ -201,7 +208,7 @@ static void write_entries(struct snap_window *window, blk_opf_t opf)
 	window->zeroing_to = ahead + window->nr_zeroing - 1;
 	atomic_set(&window->nr_ios, window->nr_writing + window->nr_zeroing);
 	start_writes(window, window->written, window->end, REQ_FUA | opf);
-	/* Second, so that a device that works at once does the flush meanwhile. */
+	/* Second, so that a device that works at once does a flush meanwhile. */
 	start_zeroes(window, ahead);
 }
 

@@ -35,7 +35,7 @@ static void kick_at_origin(struct snapshot *snap)
 }
 
 /*
- * Group commit: a commit costs a flush, however many runs are in it. It begins
+ * Group commit: a commit costs a write, and some a flush, however many runs are in it. It begins
  * when half of the runs under way are copied, so that copying the other half
  * goes on beside it. The last copy always makes it due.
  */
