@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-build setup-headers demo check check-full check-sanitize test test-host test-long bench bench-extend vm-shell module userspace sparse style \
+.PHONY: help setup setup-build setup-headers demo check check-full check-sanitize test test-host test-long bench bench-plot bench-extend vm-shell module userspace sparse style \
 	debug-kernel install install-userspace uninstall uninstall-userspace dkms-source dkms-install dkms-uninstall clean
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
@@ -52,6 +52,9 @@ test-long: setup ## What takes an hour or more: make test-long FILTER=thousand R
 
 bench: setup ## Compare with the kernel's own module: ROWS="2 6 8 11" ROUNDS=3 LATENCY_US=500
 	@tests/bench/run
+
+bench-plot: setup ## Plot IOPS against snapshots and chunk sizes into build/plots/
+	@tests/bench/plot build/plots
 
 bench-extend: setup userspace ## Time from the kernel's low-water event to the grown COW device
 	@tests/bench/extend
