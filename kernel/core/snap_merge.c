@@ -18,6 +18,17 @@ static int snap_run_cmp(const void *a, const void *b)
 	return 0;
 }
 
+static bool snap_runs_are_sorted(const struct snap_run *runs, u32 nr)
+{
+	u32 i;
+
+	for (i = 1; i < nr; i++) {
+		if (snap_run_cmp(&runs[i - 1], &runs[i]) > 0)
+			return false;
+	}
+	return true;
+}
+
 static bool snap_run_joins(const struct snap_run *run, const struct snap_run *next, u64 max_chunks)
 {
 	return run->old_chunk + run->nr_chunks == next->old_chunk &&
@@ -32,7 +43,9 @@ u32 snap_merge_plan(struct snap_run *runs, u32 nr, u64 max_chunks)
 	if (!nr)
 		return 0;
 
-	snap_sort(runs, nr, sizeof(*runs), snap_run_cmp);
+	/* What was written in order is in order; to sort it would take as long as to copy it. */
+	if (!snap_runs_are_sorted(runs, nr))
+		snap_sort(runs, nr, sizeof(*runs), snap_run_cmp);
 
 	for (i = 1; i < nr; i++) {
 		if (snap_run_joins(&runs[last], &runs[i], max_chunks))
