@@ -428,18 +428,15 @@ test_second_merge_into_one_origin_is_refused() {
 	wait_for merge_is_done origin
 }
 
-# usage: reads_of DISK
-reads_of() { awk '{ print $1 }' "/sys/block/$(basename "$(readlink -f "/dev/test/$1")")/stat"; }
-
 test_scattered_exceptions_are_read_many_at_a_time() {
 	local before reads
 	make_origin 64
 	dev cow-disk 24
 	cowstore fill /dev/test/cow-disk --chunk 8 --exceptions 2000 --scattered 1 --origin-sectors 131072 --data
-	before=$(reads_of cow-disk)
+	before=$(disk_stat cow-disk 1)
 	merge_into_origin /dev/test/cow-disk 8
 	wait_for merge_is_done origin
-	reads=$(($(reads_of cow-disk) - before))
+	reads=$(($(disk_stat cow-disk 1) - before))
 	((reads < 500)) || fail "$reads reads for 2000 exceptions"
 }
 

@@ -175,6 +175,24 @@ test_store_fills_up_where_it_left_off() {
 	pattern verify /dev/mapper/snap
 }
 
+# selection: 6.1
+test_copies_to_a_disk_that_knows_fua_need_no_flush_and_a_load_flushes_once() {
+	local before
+	make_origin 8
+	dev cow-disk 16 cache_size=4
+	snap_create snap /dev/test/origin /dev/test/cow-disk P 8
+	before=$(disk_stat cow-disk 16)
+	pattern write /dev/mapper/origin --sectors 800 --stamp 2
+	check_eq "$(dm_status snap)" "$(expected_status 100 8 /dev/test/cow-disk)"
+	check_eq "$(disk_stat cow-disk 16)" "$before" "flushes"
+
+	dm_remove snap
+	before=$(disk_stat cow-disk 16)
+	snap_create snap /dev/test/origin /dev/test/cow-disk P 8
+	check_eq $(($(disk_stat cow-disk 16) - before)) 1 "flushes of the load"
+	pattern verify /dev/mapper/snap
+}
+
 test_invalid_store_stays_invalid() {
 	make_origin 8
 	make_snap snap P 32 16

@@ -37,8 +37,8 @@ make_logged() {
 	if [[ ! $disk_knows_fua ]]; then
 		whole=$(losetup --find --show --direct-io=on "$whole")
 		fua_hidden_by=$whole
-		check_eq "$(cat "/sys/block/${whole##*/}/queue/fua")" 0
 	fi
+	check_eq "$(<"/sys/dev/block/$(major_minor "$whole")/queue/fua")" "${disk_knows_fua:-0}" "does the disk know FUA?"
 	dm_linear base "$whole" 0 "$start"
 	areas=(--base-pattern $((disk_mib * 2048)))
 	for mib in "${@:2}"; do
@@ -56,6 +56,7 @@ end_log() {
 	dm_remove "$@"
 	[[ ! $fua_hidden_by ]] || losetup -d "$fua_hidden_by"
 	fua_hidden_by=''
+	# The loop device may take a moment to let go of it.
 	wait_for dm_remove flush_queue
 	dm_remove logged
 }
