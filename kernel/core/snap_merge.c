@@ -43,7 +43,7 @@ u32 snap_merge_plan(struct snap_run *runs, u32 nr, u64 max_chunks)
 	if (!nr)
 		return 0;
 
-	/* What was written in order is in order; to sort it would take as long as to copy it. */
+	/* What was written in order is in order, and one look is cheaper than a heap. */
 	if (!snap_runs_are_sorted(runs, nr))
 		snap_sort(runs, nr, sizeof(*runs), snap_run_cmp);
 

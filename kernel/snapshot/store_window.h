@@ -67,14 +67,15 @@ void snap_window_exit(struct snap_window *window);
 
 /*
  * The list ends at entry @used of area @area; of the area the piece that begins at entry
- * @piece_first was read into the beginning of window->entries.
+ * @piece_first was read into the beginning of window->entries. Flushes the device, so that
+ * what was read is durable; where that fails the log says so. Sleeps.
  */
 void snap_window_loaded(struct snap_window *window, u64 area, u32 piece_first,
 			u32 used, bool stale);
 
 /*
- * Before entries are appended; @data_is_durable: what they name needs no flush. Sleeps for I/O, but only the first time after a load that
- * found something stale. -errno.
+ * Before entries are appended; @data_is_durable: what they name needs no flush. Sleeps for
+ * I/O, but only the first time after a load that found something stale. -errno.
  */
 int snap_window_begin(struct snap_window *window, bool data_is_durable);
 /* Appends an entry in memory; false: there is no room before what is there is written. */
@@ -82,8 +83,8 @@ bool snap_window_append(struct snap_window *window, chunk_t old_chunk,
 			chunk_t new_chunk);
 
 /*
- * Starts to write what was appended, behind a flush where one is needed. 0: there is nothing to write.
- * SNAP_COMMIT_GOES_ON: @done is called, in any context and maybe before this returns, when
+ * Starts to write what was appended, behind a flush where one is needed. 0: there is
+ * nothing to write. SNAP_COMMIT_GOES_ON: @done is called, in any context and maybe before this returns, when
  * go_on() is to be called. go_on() answers in the same way: 0: all is durable. -errno:
  * some of it may be. Allocates nothing. Sleeps for I/O only to zero an area that is larger
  * than the window, when it is reached.
