@@ -222,25 +222,30 @@ test_overlapping_writers_of_the_origin_leave_the_snapshots_alone() {
 
 # ---- slow devices ----------------------------------------------------------
 
-# /dev/mapper/slow shows an origin of 8 MiB whose reads take as long.
-# usage: make_slow_origin READ_MS
+# /dev/mapper/slow shows an origin of 8 MiB whose reads are held.
+# usage: make_slow_origin [TYPE]
 make_slow_origin() {
 	dev base 8
 	pattern write /dev/test/base
-	slow_dev slow /dev/test/base "$1" 0
+	slow_dev slow /dev/test/base 0 0
 	snap_origin origin /dev/mapper/slow
 	dev snap-cow 16
-	snap_create snap /dev/mapper/slow /dev/test/snap-cow "${2:-P}" 32
+	snap_create snap /dev/mapper/slow /dev/test/snap-cow "${1:-P}" 32
+	hold_reads slow /dev/test/base
 }
 
 test_slow_read_of_a_snapshot_returns_old_data_though_the_origin_is_written() {
-	local reader
-	make_slow_origin 1000
+	local reader writer
+	make_slow_origin
 	pattern verify /dev/mapper/snap --start 64 --sectors 32 &
 	reader=$!
 	wait_for is_delaying slow
-	pattern write /dev/mapper/origin --start 64 --sectors 32 --stamp 2
+	pattern write /dev/mapper/origin --start 64 --sectors 32 --stamp 2 &
+	writer=$!
+	wait_for has_io origin
+	let_go slow /dev/test/base
 	wait $reader
+	wait $writer
 	pattern verify /dev/test/base --start 64 --sectors 32 --stamp 2
 }
 
@@ -248,15 +253,22 @@ test_slow_read_of_a_snapshot_returns_old_data_though_the_origin_is_written() {
 # exception at once, and the origin must still not be written.
 # usage: check_slow_read_holds_writes TYPE
 check_slow_read_holds_writes() {
-	local reader
-	make_slow_origin 2000 "$1"
+	local reader writer
+	make_slow_origin "$1"
 	pattern verify /dev/mapper/snap --start 64 --sectors 32 &
 	reader=$!
 	wait_for is_delaying slow
 	pattern write /dev/mapper/snap --start 64 --sectors 32 --stamp 3
-	kill -0 $reader || fail "the read was over too early for this test to mean anything"
-	pattern write /dev/mapper/origin --start 64 --sectors 32 --stamp 2
+	pattern write /dev/mapper/origin --start 64 --sectors 32 --stamp 2 &
+	writer=$!
+	wait_for has_io origin
+	# Writes are not held: it would be there soon. The read is still on its way.
+	a_moment
+	pattern verify /dev/test/base --start 64 --sectors 32
+	is_delaying slow || fail "the read is over though nobody let it go"
+	let_go slow /dev/test/base
 	wait $reader
+	wait $writer
 	pattern verify /dev/mapper/snap --start 64 --sectors 32 --stamp 3
 	pattern verify /dev/test/base --start 64 --sectors 32 --stamp 2
 }
@@ -264,18 +276,20 @@ check_slow_read_holds_writes() {
 test_origin_write_waits_for_a_slow_read_though_the_chunk_has_an_exception() { check_slow_read_holds_writes P; }
 test_origin_write_waits_for_a_slow_read_of_a_snapshot_in_memory() { check_slow_read_holds_writes N; }
 
-# usage: make_slow_snap TYPE CHUNK_SECTORS WRITE_MS
+# Writes to its COW device are held.
+# usage: make_slow_snap TYPE CHUNK_SECTORS
 make_slow_snap() {
 	make_origin 8
 	dev snap-cow 16
-	slow_dev slow /dev/test/snap-cow 0 "$3"
+	slow_dev slow /dev/test/snap-cow 0 0
 	snap_create snap /dev/test/origin /dev/mapper/slow "$1" "$2"
+	hold_writes slow /dev/test/snap-cow
 }
 
 # usage: check_both_write_one_chunk TYPE
 check_both_write_one_chunk() {
 	local pid writers=()
-	make_slow_snap "$1" 32 700
+	make_slow_snap "$1" 32
 	pattern write /dev/mapper/snap --start 96 --sectors 32 --stamp 3 &
 	writers+=($!)
 	wait_for is_delaying slow
@@ -285,6 +299,7 @@ check_both_write_one_chunk() {
 	# It may still show the old data, but never the origin's new.
 	pattern verify /dev/mapper/snap --start 96 --sectors 32 ||
 		pattern verify /dev/mapper/snap --start 96 --sectors 32 --stamp 3
+	let_go slow /dev/test/snap-cow
 	for pid in "${writers[@]}"; do
 		wait "$pid"
 	done
@@ -299,7 +314,7 @@ test_whole_chunk_snapshot_write_and_origin_write_in_memory_both_arrive() { check
 
 test_origin_write_waits_for_the_copy() {
 	local writer
-	make_slow_snap P 32 700
+	make_slow_snap P 32
 	pattern write /dev/mapper/origin --start 96 --sectors 8 --stamp 2 &
 	writer=$!
 	wait_for is_delaying slow
@@ -308,6 +323,7 @@ test_origin_write_waits_for_the_copy() {
 	kill -0 $writer || fail "the write was over before its chunk was copied"
 	# The snapshot can be read meanwhile, and other chunks can be written.
 	pattern verify /dev/mapper/snap
+	let_go slow /dev/test/snap-cow
 	wait $writer
 	pattern verify /dev/mapper/origin --start 96 --sectors 8 --stamp 2
 	pattern verify /dev/mapper/snap
@@ -315,7 +331,7 @@ test_origin_write_waits_for_the_copy() {
 
 test_snapshot_writes_into_a_chunk_that_the_origin_copies_meet_it_there() {
 	local pid writers=()
-	make_slow_snap P 64 500
+	make_slow_snap P 64
 	pattern write /dev/mapper/origin --start 128 --sectors 64 --stamp 2 &
 	writers+=($!)
 	wait_for is_delaying slow
@@ -323,6 +339,8 @@ test_snapshot_writes_into_a_chunk_that_the_origin_copies_meet_it_there() {
 	writers+=($!)
 	pattern write /dev/mapper/snap --start 150 --sectors 100 --stamp 4 &
 	writers+=($!)
+	wait_for has_io snap
+	let_go slow /dev/test/snap-cow
 	for pid in "${writers[@]}"; do
 		wait "$pid"
 	done

@@ -112,13 +112,14 @@ test_origin_writes_are_preserved_while_the_snapshot_is_suspended() {
 
 test_flushing_suspend_of_the_origin_waits_for_the_copies_of_its_writes() {
 	local writer
-	make_slow_copies P 700
+	make_slow_copies P 0
+	hold_writes slow /dev/test/cow
 	pattern write /dev/mapper/origin --start 96 --sectors 32 --stamp 2 &
 	writer=$!
 	wait_for is_delaying slow
-	dm_suspend origin
+	let_go_during slow /dev/test/cow dm_suspend origin
 	pattern verify /dev/test/origin --start 96 --sectors 32 --stamp 2
-	! is_delaying slow || fail "a copy goes on though the origin is suspended"
+	! has_io slow || fail "a copy goes on though the origin is suspended"
 	dm_resume origin
 	wait $writer
 	pattern verify /dev/mapper/snap
@@ -127,28 +128,34 @@ test_flushing_suspend_of_the_origin_waits_for_the_copies_of_its_writes() {
 
 test_flushing_suspend_of_the_snapshot_waits_for_its_writes() {
 	local writer
-	make_slow_copies P 700
+	make_slow_copies P 0
+	hold_writes slow /dev/test/cow
 	pattern write /dev/mapper/snap --start 100 --sectors 4 --stamp 3 &
 	writer=$!
 	wait_for is_delaying slow
-	dm_suspend snap
-	! is_delaying slow || fail "a write goes on though the snapshot is suspended"
+	let_go_during slow /dev/test/cow dm_suspend snap
+	! has_io slow || fail "a write goes on though the snapshot is suspended"
 	dm_resume snap
 	wait $writer
 	pattern verify /dev/mapper/snap --start 100 --sectors 4 --stamp 3
 	end_snap
 }
 
+both_are_suspended_without_flush() {
+	dm_suspend origin --noflush
+	dm_suspend snap --noflush
+}
+
 test_suspend_without_flush_does_not_lose_what_waits_for_copies() {
 	local pid writers=()
-	make_slow_copies P 500
+	make_slow_copies P 0
+	hold_writes slow /dev/test/cow
 	pattern write /dev/mapper/origin --start 96 --sectors 32 --stamp 2 &
 	writers+=($!)
 	pattern write /dev/mapper/snap --start 1000 --sectors 4 --stamp 3 &
 	writers+=($!)
 	wait_for is_delaying slow
-	dm_suspend origin --noflush
-	dm_suspend snap --noflush
+	let_go_during slow /dev/test/cow both_are_suspended_without_flush
 	pattern write /dev/mapper/origin --start 200 --sectors 32 --stamp 4 &
 	writers+=($!)
 	dm_resume snap
@@ -230,13 +237,14 @@ test_origin_and_snapshot_may_be_reloaded_together() {
 
 test_copies_under_way_survive_a_reload_of_the_snapshot() {
 	local pid writers=()
-	make_slow_copies P 500
+	make_slow_copies P 0
+	hold_writes slow /dev/test/cow
 	pattern write /dev/mapper/origin --start 96 --sectors 100 --stamp 2 &
 	writers+=($!)
 	pattern write /dev/mapper/snap --start 1000 --sectors 4 --stamp 3 &
 	writers+=($!)
 	wait_for is_delaying slow
-	dm_reload snap "$(snap_line_again)"
+	let_go_during slow /dev/test/cow dm_reload snap "$(snap_line_again)"
 	for pid in "${writers[@]}"; do
 		wait "$pid"
 	done
@@ -267,12 +275,13 @@ test_snapshots_may_come_and_go_while_their_origin_is_written() {
 # selection: 6.1 debug
 test_snapshot_may_be_removed_while_its_copies_are_under_way() {
 	local writer
-	make_slow_copies P 500
+	make_slow_copies P 0
+	hold_writes slow /dev/test/cow
 	make_snap other P 32 16
 	pattern write /dev/mapper/origin --start 96 --sectors 3000 --stamp 2 &
 	writer=$!
 	wait_for is_delaying slow
-	dm_remove snap
+	let_go_during slow /dev/test/cow dm_remove snap
 	wait $writer
 	pattern verify /dev/mapper/origin --start 96 --sectors 3000 --stamp 2
 	pattern verify /dev/mapper/other
@@ -281,11 +290,12 @@ test_snapshot_may_be_removed_while_its_copies_are_under_way() {
 
 test_transient_snapshot_may_be_removed_while_its_copies_are_under_way() {
 	local writer
-	make_slow_copies N 500
+	make_slow_copies N 0
+	hold_writes slow /dev/test/cow
 	pattern write /dev/mapper/origin --start 96 --sectors 3000 --stamp 2 &
 	writer=$!
 	wait_for is_delaying slow
-	dm_remove snap
+	let_go_during slow /dev/test/cow dm_remove snap
 	wait $writer
 	pattern verify /dev/mapper/origin --start 96 --sectors 3000 --stamp 2
 }

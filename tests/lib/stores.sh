@@ -77,6 +77,33 @@ has_io() {
 # usage: is_delaying NAME
 is_delaying() { [[ $(dm_status "$1") =~ [1-9] ]]; }
 
+# The slow device NAME on DEVICE holds what it is given from now on, until it is let
+# go. Should a test not come to that, all goes on by itself after this time.
+# usage: hold_reads NAME DEVICE; hold_writes NAME DEVICE
+held_ms() { echo $((60000 * ${TEST_SLOWNESS:-1})); }
+hold_reads() { dm_reload "$1" "$(slow_table "$2" "$(held_ms)" 0)"; }
+hold_writes() { dm_reload "$1" "$(slow_table "$2" 0 "$(held_ms)")"; }
+
+# The slow device NAME on DEVICE answers at once from now on, also what it has held.
+# usage: let_go NAME DEVICE
+let_go() { dm_reload "$1" "$(slow_table "$2" 0 0)"; }
+
+# Time for what is under way to come further, and for what must not come to come.
+# Nothing would show either; should it take longer, a test says less, but nothing wrong.
+a_moment() { sleep 0.5; }
+
+# A command that waits for what the slow device NAME on DEVICE holds: that is let go
+# when the command has begun. It must succeed.
+# usage: let_go_during NAME DEVICE COMMAND [ARGUMENT]...
+let_go_during() {
+	local pid
+	"${@:3}" &
+	pid=$!
+	a_moment
+	let_go "$1" "$2"
+	wait $pid
+}
+
 # ---- load ------------------------------------------------------------------
 
 # Random writes to DEVICE; fio reads back and verifies all that it wrote.
