@@ -24,11 +24,6 @@
 /* Writes to the chunks of a batch wait for it: one that takes longer is followed by a smaller one. */
 #define BATCH_NS (NSEC_PER_SEC / 8)
 #define FIRST_BATCH_ENTRIES 256U
-/*
- * From this size on a run is as well copied by itself; many shorter ones are better read in
- * one piece.
- */
-#define LONG_RUN_SECTORS ((64U << 10) >> SECTOR_SHIFT)
 
 struct snap_merge {
 	struct snapshot *snap;
@@ -214,7 +209,7 @@ static u32 take(const struct snap_merge *merge, u32 nr)
 	u64 sectors = (u64)nr * merge->snap->store->chunk_sectors;
 	u32 at_once = read_at_once(merge, nr);
 
-	if (!at_once || sectors / count_runs(merge, nr) >= LONG_RUN_SECTORS)
+	if (!at_once || sectors / count_runs(merge, nr) >= SNAP_MERGE_LONG_RUN_SECTORS)
 		return nr;
 	return at_once;
 }

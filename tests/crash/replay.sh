@@ -87,16 +87,17 @@ test_first_writes_survive_where_the_disk_knows_no_fua() {
 	check_sweep 1000 --drops 2
 }
 
-test_a_merge_survives_a_crash_behind_every_write() {
+# usage: check_merge CHUNK_SECTORS
+check_merge() {
 	local entries seed=0 shown
-	drive_merge 10 10
+	drive_merge 10 10 "$1"
 	check_sweep 1000 --drops 2
 
 	for entries in $(writes_behind merging= 3); do
 		after_crash "$entries" $seed
 		# The other snapshot first: the merge writes to its origin.
 		snap_create snap1 /dev/mapper/base /dev/mapper/cow1 P 8
-		dm_create origin "$(snap_merge_table /dev/mapper/base /dev/mapper/cow0 P 1)"
+		dm_create origin "$(snap_merge_table /dev/mapper/base /dev/mapper/cow0 P "$1")"
 		shown=$(contents /dev/mapper/origin)
 		check_seen "$entries" /dev/mapper/origin /dev/mapper/snap1
 		wait_for merge_is_done origin
@@ -109,3 +110,6 @@ test_a_merge_survives_a_crash_behind_every_write() {
 		seed=$((seed + 1))
 	done
 }
+
+test_a_merge_survives_a_crash_behind_every_write() { check_merge 1; }
+test_a_merge_of_long_runs_survives_a_crash_behind_every_write() { check_merge 128; }

@@ -84,20 +84,20 @@ drive_first_writes() {
 }
 
 # A snapshot that was written, and whose origin was, is merged while the merging
-# device and another snapshot are written.
-# usage: drive_merge BATCHES_BEFORE BATCHES_MEANWHILE
+# device and another snapshot are written. Chunks of 64 KiB and more make long runs.
+# usage: drive_merge BATCHES_BEFORE BATCHES_MEANWHILE [CHUNK_SECTORS]
 drive_merge() {
-	local size
+	local size chunk=${3:-1}
 	local -a merging
 	make_logged 2 3 3
 	snap_origin origin /dev/mapper/base
-	snap_create snap0 /dev/mapper/base /dev/mapper/cow0 P 1
+	snap_create snap0 /dev/mapper/base /dev/mapper/cow0 P "$chunk"
 	snap_create snap1 /dev/mapper/base /dev/mapper/cow1 P 8
 	drive "$1" --origin /dev/mapper/origin --snap /dev/mapper/snap0:rw --snap /dev/mapper/snap1:rw \
 		--snap-percent 50
 	size=$(sectors /dev/mapper/snap0)
 	dm_remove snap0
-	dm_load origin "$(snap_merge_table /dev/mapper/base /dev/mapper/cow0 P 1)"
+	dm_load origin "$(snap_merge_table /dev/mapper/base /dev/mapper/cow0 P "$chunk")"
 	dm_suspend origin
 	merging=(--snap "${size}s" --snap /dev/mapper/snap1:rw --merging 0)
 	# From before its beginning the log says that there is a merge.
