@@ -19,9 +19,10 @@
 #define MAX_COPIES 64
 /* What is read at once for a batch of scattered chunks. */
 #define EXTENT_PAGES ((2U << 20) >> PAGE_SHIFT)
-/* They leave half of the origin's pages to others. */
-#define MAX_PIECES 4
+/* Small ones may be many; together they leave half of the origin's pages to others. */
+#define MAX_PIECES 32
 #define PIECE_SECTORS ((512U << 10) >> SECTOR_SHIFT)
+#define MAX_PIECES_SECTORS (4 * PIECE_SECTORS)
 
 /* A part of a long run, which is written while the next ones are read. */
 struct piece {
@@ -29,7 +30,6 @@ struct piece {
 	struct snap_merge_copy *copy;
 	struct page_list *pages; /* NULL: it is free */
 	struct dm_io_region to;
-	bool fua;
 };
 
 struct snap_merge_copy {
@@ -46,10 +46,10 @@ struct snap_merge_copy {
 	/* Of the batch under way. */
 	const struct snap_run *runs;
 	u32 nr_runs;
-	bool durable; /* what has been written so far needs no flush */
 	chunk_t extent_first;
 	atomic_t next_run; /* to be written, of those in the extent */
 	atomic_t nr_under_way;
+	atomic_t piece_sectors; /* of the pieces among them */
 	atomic_t failed;
 	wait_queue_head_t ended;
 };
@@ -68,6 +68,8 @@ static void copy_ended(struct snap_merge_copy *copy, bool failed)
 		atomic_set(&copy->failed, 1);
 	/* The last touch: the waiter holds @copy until the count is 0. */
 	rcu_read_lock();
+	/* Pairs with the acquire of who sees the count: it sees what is above, too. */
+	smp_mb__before_atomic();
 	atomic_dec(&copy->nr_under_way);
 	wake_up_all(&copy->ended);
 	rcu_read_unlock();
@@ -85,7 +87,7 @@ static void write_done(unsigned long error, void *context)
 
 static void wait_for_copies(struct snap_merge_copy *copy, int nr)
 {
-	wait_event(copy->ended, atomic_read(&copy->nr_under_way) <= nr);
+	wait_event(copy->ended, atomic_read_acquire(&copy->nr_under_way) <= nr);
 }
 
 /*
@@ -124,7 +126,6 @@ static struct dm_io_region source(const struct snap_merge_copy *copy, u32 i,
 static void start_kcopyd(struct snap_merge_copy *copy,
 			 struct dm_io_region *from, struct dm_io_region *to)
 {
-	copy->durable = false;
 	atomic_inc(&copy->nr_under_way);
 	dm_kcopyd_copy(copy->snap->origin->kcopyd, from, 1, to, 0, kcopyd_done,
 		       copy);
@@ -167,6 +168,7 @@ static void piece_ended(struct piece *piece, bool failed)
 	struct snap_merge_copy *copy = piece->copy;
 
 	snap_pages_give(&copy->snap->origin->pages, piece->pages);
+	atomic_sub(piece->to.count, &copy->piece_sectors);
 	/* Pairs with the acquire in free_piece(). */
 	smp_store_release(&piece->pages, NULL);
 	copy_ended(copy, failed);
@@ -193,13 +195,18 @@ static void piece_io(struct piece *piece, blk_opf_t opf,
 	dm_io(&request, 1, where, NULL, IOPRIO_DEFAULT);
 }
 
-/* Not where the read ended: moving data may take a processor's time, and this is another's. */
+/*
+ * Not where the read ended: moving data may take a processor's time, and this is another's.
+ * With FUA, so that the flush finds nothing to do. It comes all the same, since not every
+ * device does as it says.
+ */
 static void write_piece(struct work_struct *work)
 {
 	struct piece *piece = container_of(work, struct piece, work);
 	unsigned int noio = memalloc_noio_save();
+	bool fua = snap_fua_saves_flush(piece->to.bdev);
 
-	piece_io(piece, REQ_OP_WRITE | (piece->fua ? REQ_FUA : 0), &piece->to,
+	piece_io(piece, REQ_OP_WRITE | (fua ? REQ_FUA : 0), &piece->to,
 		 piece_written);
 	memalloc_noio_restore(noio);
 }
@@ -213,6 +220,14 @@ static void piece_read(unsigned long error, void *context)
 		piece_ended(piece, true);
 	else
 		queue_work(piece->copy->wq, &piece->work);
+}
+
+static bool has_room(struct snap_merge_copy *copy, sector_t count)
+{
+	int nr = atomic_read_acquire(&copy->nr_under_way);
+
+	return !nr || (nr < MAX_PIECES && atomic_read(&copy->piece_sectors) + count <=
+						  MAX_PIECES_SECTORS);
 }
 
 /* Fewer than MAX_PIECES copies are under way. */
@@ -234,15 +249,14 @@ static void start_piece(struct snap_merge_copy *copy, struct dm_io_region *from,
 	struct page_list *pages;
 	struct piece *piece;
 
-	wait_for_copies(copy, MAX_PIECES - 1);
+	wait_event(copy->ended, has_room(copy, count));
 	piece = free_piece(copy);
 	pages = snap_copy_take_pages(copy->snap->origin, count);
 	piece->to = *to;
 	piece->to.count = part.count = count;
 	if (pages) {
 		piece->pages = pages;
-		piece->fua = snap_fua_saves_flush(to->bdev);
-		copy->durable &= piece->fua;
+		atomic_add(count, &copy->piece_sectors);
 		atomic_inc(&copy->nr_under_way);
 		piece_io(piece, REQ_OP_READ, &part, piece_read);
 	} else {
@@ -260,7 +274,6 @@ static bool copy_by_pieces(struct snap_merge_copy *copy)
 
 	if (!runs_are_long(copy))
 		return false;
-	copy->durable = true;
 	for (i = 0; i < copy->nr_runs; i++) {
 		struct dm_io_region from, to;
 
@@ -419,13 +432,12 @@ int snap_merge_copy(struct snap_merge_copy *copy, const struct snap_run *runs,
 {
 	copy->runs = runs;
 	copy->nr_runs = nr;
-	copy->durable = false;
 	atomic_set(&copy->failed, 0);
 	if (!copy_by_pieces(copy) && !copy_through_pages(copy))
 		copy_by_kcopyd(copy);
 	if (atomic_read(&copy->failed))
 		return -EIO;
-	return copy->durable ? 0 : blkdev_issue_flush(copy->snap->origin_dev->bdev);
+	return blkdev_issue_flush(copy->snap->origin_dev->bdev);
 }
 
 struct snap_merge_copy *snap_merge_copy_create(struct snapshot *snap)

@@ -112,4 +112,24 @@ check_merge() {
 }
 
 test_a_merge_survives_a_crash_behind_every_write() { check_merge 1; }
+test_a_merge_of_runs_that_lie_together_survives_a_crash_behind_every_write() { check_merge 8; }
 test_a_merge_of_long_runs_survives_a_crash_behind_every_write() { check_merge 128; }
+
+# On one disk, as above, the COW device's flush would make good for the origin's.
+test_a_merge_makes_durable_what_it_copied_before_it_forgets_it() {
+	local said
+	dev disk 16
+	dev log 64
+	dev cow 24
+	modprobe dm-log-writes
+	dm_create logged "0 32768 log-writes /dev/test/disk /dev/test/log"
+	cowstore fill /dev/test/cow --chunk 8 --exceptions 2000 --origin-sectors 32768 --data
+	dm_create origin "$(snap_merge_table /dev/mapper/logged /dev/test/cow P 8)"
+	wait_for merge_is_done origin
+	dm_remove origin logged
+	said=$(logreplay list /dev/test/log | awk '
+		$3 > 0 { sum[index($4, "fua") > 0] += $3; dirty = 1 }
+		index($4, "flush") { dirty = 0 }
+		END { print sum[1] + 0, sum[0] + 0, dirty + 0 }')
+	check_eq "$said" "16000 0 0" "sectors written with FUA, without, and what no flush follows:"
+}

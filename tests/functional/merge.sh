@@ -440,17 +440,6 @@ test_scattered_exceptions_are_read_many_at_a_time() {
 	((reads < 500)) || fail "$reads reads for 2000 exceptions"
 }
 
-test_merge_of_long_runs_into_a_disk_that_knows_fua_needs_no_flush() {
-	local before
-	make_origin 16 cache_size=4
-	dev cow-disk 24
-	cowstore fill /dev/test/cow-disk --chunk 8 --exceptions 2000 --origin-sectors 32768 --data
-	before=$(disk_stat origin 16)
-	merge_into_origin /dev/test/cow-disk 8
-	wait_for merge_is_done origin
-	check_eq "$(disk_stat origin 16)" "$before" "flushes"
-}
-
 # Entries that are not in memory are read again, and must be those that were loaded.
 test_merge_of_a_store_that_somebody_else_wrote_to_fails_and_changes_nothing() {
 	local before area=$TEST_DIR/area
