@@ -6,6 +6,7 @@
 #include "genl.h"
 #include "nodes.h"
 #include "pending.h"
+#include "preserved.h"
 #include "snapshot.h"
 
 static struct target_type *const targets[] = {
@@ -63,6 +64,7 @@ static void __exit snap_exit(void)
 	snap_events_exit();
 	snap_pending_exit();
 	snap_nodes_exit();
+	snap_preserved_exit();
 }
 
 module_init(snap_init);

@@ -11,6 +11,8 @@
 #include <linux/slab.h>
 #include "copy.h"
 #include "origin.h"
+#include "preserved.h"
+#include "registry.h"
 #include "snap_format.h"
 #include "snapshot.h"
 
@@ -95,17 +97,56 @@ static bool preserved_in(struct snapshot *snap, sector_t sector,
 bool snap_origin_preserved(struct snap_origin *origin, sector_t sector,
 			   sector_t nr_sectors)
 {
+	struct snap_preserved *map;
 	struct snapshot *snap;
-	bool preserved = true;
+	bool preserved;
 
 	rcu_read_lock();
+	/* Before the list: see snap_origin_join(). */
+	map = rcu_dereference(origin->preserved);
+	smp_rmb();
+	preserved = snap_preserved_has(map, sector, nr_sectors);
+	if (preserved)
+		goto out;
 	list_for_each_entry_rcu(snap, &origin->snapshots, on_origin) {
-		preserved = preserved_in(snap, sector, nr_sectors);
-		if (!preserved)
-			break;
+		if (!preserved_in(snap, sector, nr_sectors))
+			goto out;
 	}
+	preserved = true;
+	snap_preserved_add(map, sector, nr_sectors);
+out:
 	rcu_read_unlock();
 	return preserved;
+}
+
+static void replace_preserved(struct snap_origin *origin,
+			      struct snap_preserved *map)
+{
+	map = rcu_replace_pointer(origin->preserved, map,
+				  lockdep_is_held(&snap_registry_lock));
+	snap_preserved_free_rcu(map);
+}
+
+void snap_origin_join(struct snap_origin *origin, struct list_head *on_origin)
+{
+	list_add_tail_rcu(on_origin, &origin->snapshots);
+	/*
+	 * Whoever reads the new map finds the snapshot, by the barriers in here and in
+	 * snap_origin_preserved(); what others note goes with their map.
+	 */
+	replace_preserved(origin, snap_preserved_create());
+}
+
+void snap_origin_leave(struct snap_origin *origin, struct list_head *on_origin)
+{
+	if (list_empty(on_origin))
+		return;
+	list_del_rcu(on_origin);
+	if (list_empty(&origin->snapshots))
+		replace_preserved(origin, NULL);
+	/* Whoever found it on the list is done with it after this. */
+	synchronize_rcu();
+	INIT_LIST_HEAD(on_origin);
 }
 
 /* Makes pending runs of all that is missing, onto @runs. */

@@ -18,6 +18,7 @@
 #include "space.h"
 
 struct snap_head;
+struct snap_preserved;
 struct snapshot;
 
 struct snap_origin {
@@ -38,6 +39,8 @@ struct snap_origin {
 	 * walked under RCU.
 	 */
 	struct list_head snapshots;
+	/* Of all of them; NULL where there is none. Changed and read as they are. */
+	struct snap_preserved __rcu *preserved;
 
 	struct dm_kcopyd_client *kcopyd;
 
@@ -77,6 +80,14 @@ struct snap_origin {
 /* The caller holds snap_registry_lock for these. */
 struct snap_origin *snap_origin_create(struct block_device *bdev);
 void snap_origin_free(struct snap_origin *origin);
+
+/*
+ * A snapshot, by its ->on_origin, comes to the list, or leaves it; the caller holds
+ * snap_registry_lock, and to join the heads stand still. Leaving sleeps until nobody who
+ * found the snapshot on the list uses it; one that is not on it stays so.
+ */
+void snap_origin_join(struct snap_origin *origin, struct list_head *on_origin);
+void snap_origin_leave(struct snap_origin *origin, struct list_head *on_origin);
 
 /*
  * Cuts a write in map(). What is long (a discard may be) is preserved piece by piece:

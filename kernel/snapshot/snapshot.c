@@ -257,12 +257,7 @@ static bool idle(struct snapshot *snap)
 void snapshot_leave_origin(struct snapshot *snap)
 {
 	lockdep_assert_held(&snap_registry_lock);
-	if (!list_empty(&snap->on_origin)) {
-		list_del_rcu(&snap->on_origin);
-		/* Whoever found it on the list is done with it after this. */
-		synchronize_rcu();
-		INIT_LIST_HEAD(&snap->on_origin);
-	}
+	snap_origin_leave(snap->origin, &snap->on_origin);
 	if (snap->origin->merging == snap)
 		snap->origin->merging = NULL;
 }

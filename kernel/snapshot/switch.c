@@ -336,7 +336,7 @@ static void come_alive(struct snapshot *snap)
 		snap->origin->merging = snap;
 		snap_registry_add_head(snap->origin, &snap->head, snap->ti);
 	} else if (snap_health_of(snap) != SNAP_INVALID) {
-		list_add_tail_rcu(&snap->on_origin, &snap->origin->snapshots);
+		snap_origin_join(snap->origin, &snap->on_origin);
 	}
 }
 

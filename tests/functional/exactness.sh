@@ -220,6 +220,54 @@ test_overlapping_writers_of_the_origin_leave_the_snapshots_alone() {
 	pattern verify /dev/mapper/origin --sectors 3000 --stamp 2
 }
 
+# The second write finds its sectors preserved, and that is noted by units of 4 KiB, in
+# pages for 128 MiB. What follows lies beside them, by itself, and 128 MiB behind them.
+test_what_lies_beside_preserved_sectors_is_preserved_when_it_is_written() {
+	local start nr stamp beside
+	make_origin 136
+	make_snap first P 1 8
+	make_snap second N 16 8
+	while read -r start nr; do
+		for stamp in 2 3; do
+			pattern write /dev/mapper/origin --start "$start" --sectors "$nr" --stamp $stamp
+		done
+		for beside in $((start - 1)) $((start + nr)); do
+			pattern write /dev/mapper/origin --start "$beside" --sectors 1 --stamp 4
+		done
+		((start > 16000)) || pattern write /dev/mapper/origin --start $((start + 262144)) --sectors "$nr" --stamp 5
+		pattern verify /dev/mapper/origin --start "$start" --sectors "$nr" --stamp 3
+	done <<-'END'
+		1600 1
+		3204 8
+		4000 8
+		4811 90
+		6400 1029
+		9600 512
+		262141 6
+		262136 600
+	END
+	pattern verify /dev/mapper/first
+	pattern verify /dev/mapper/second
+	dm_remove second first
+	store_check /dev/test/first-cow 278528
+}
+
+# Before it comes, all is noted as preserved; after that, nothing may be.
+test_snapshot_that_joins_others_needs_its_own_copies() {
+	make_origin 8
+	make_snap old P 8 16
+	pattern write /dev/mapper/origin --stamp 2
+	pattern write /dev/mapper/origin --stamp 3
+	make_snap young P 32 16
+	pattern write /dev/mapper/origin --stamp 4
+	pattern verify /dev/mapper/young --stamp 3
+	# And one that comes when the last one is gone, too.
+	dm_remove old young
+	make_snap next N 8 16
+	pattern write /dev/mapper/origin --stamp 5
+	pattern verify /dev/mapper/next --stamp 4
+}
+
 # ---- slow devices ----------------------------------------------------------
 
 # /dev/mapper/slow shows an origin of 8 MiB whose reads are held.
