@@ -149,15 +149,28 @@ void snap_origin_leave(struct snap_origin *origin, struct list_head *on_origin)
 	INIT_LIST_HEAD(on_origin);
 }
 
+/* Nothing is to be done yet, or nothing more. */
+static bool none_missing_in(struct snapshot *snap, struct chunk_range range)
+{
+	struct chunk_range hole;
+	bool none;
+
+	read_lock(&snap->lock);
+	none = snap->health >= SNAP_INVALIDATING ||
+	       !next_missing(snap, range, &hole);
+	read_unlock(&snap->lock);
+	return none;
+}
+
 /* Makes pending runs of all that is missing, onto @runs. */
 static void begin_missing_in(struct snapshot *snap, sector_t sector,
 			     sector_t nr_sectors, struct list_head *runs)
 {
 	struct chunk_range range, hole;
 
-	/* Most snapshots have it already; they are not worth an exclusive lock. */
-	if (preserved_in(snap, sector, nr_sectors) ||
-	    !range_of(snap, sector, nr_sectors, &range))
+	/* Most snapshots have it, or copy it already: not worth an exclusive lock. */
+	if (!range_of(snap, sector, nr_sectors, &range) ||
+	    none_missing_in(snap, range))
 		return;
 	write_lock(&snap->lock);
 	while (snap->health < SNAP_INVALIDATING &&
@@ -287,19 +300,44 @@ static void defer(struct snap_origin *origin, struct bio *bio)
 		snap_origin_settled(origin);
 }
 
-/* Queues the bio on the first thing it must wait for. */
+static bool copies_in(struct snapshot *snap, const struct bio *bio)
+{
+	struct chunk_range range;
+	bool copies;
+
+	if (!range_of(snap, bio->bi_iter.bi_sector, bio_sectors(bio), &range))
+		return false;
+	read_lock(&snap->lock);
+	copies = pending_in(snap, range);
+	read_unlock(&snap->lock);
+	return copies;
+}
+
+/*
+ * Queues the bio on something it must wait for. If it can be the last snapshot that
+ * copies some of it: when that is done, the others usually are too, and one look is the last.
+ */
 static enum wait_result wait_somewhere(struct snap_origin *origin,
 				       struct bio *bio)
 {
 	enum wait_result result = WAIT_NOT_NEEDED;
-	struct snapshot *snap;
+	struct snapshot *snap, *last = NULL;
 
 	rcu_read_lock();
+	list_for_each_entry_rcu(snap, &origin->snapshots, on_origin) {
+		if (copies_in(snap, bio))
+			last = snap;
+	}
+	if (last)
+		result = wait_in(last, bio);
+	if (result != WAIT_NOT_NEEDED)
+		goto out;
 	list_for_each_entry_rcu(snap, &origin->snapshots, on_origin) {
 		result = wait_in(snap, bio);
 		if (result != WAIT_NOT_NEEDED)
 			break;
 	}
+out:
 	rcu_read_unlock();
 	return result;
 }
