@@ -29,9 +29,12 @@ static int __init snap_init(void)
 	r = snap_nodes_init();
 	if (r)
 		return r;
-	r = snap_pending_init();
+	r = snap_preserved_init();
 	if (r)
 		goto out_nodes;
+	r = snap_pending_init();
+	if (r)
+		goto out_preserved;
 	r = snap_events_init();
 	if (r)
 		goto out_pending;
@@ -52,6 +55,8 @@ out_events:
 	snap_events_exit();
 out_pending:
 	snap_pending_exit();
+out_preserved:
+	snap_preserved_exit();
 out_nodes:
 	snap_nodes_exit();
 	return r;
@@ -63,8 +68,8 @@ static void __exit snap_exit(void)
 	snap_genl_exit();
 	snap_events_exit();
 	snap_pending_exit();
-	snap_nodes_exit();
 	snap_preserved_exit();
+	snap_nodes_exit();
 }
 
 module_init(snap_init);

@@ -129,12 +129,16 @@ static void replace_preserved(struct snap_origin *origin,
 
 void snap_origin_join(struct snap_origin *origin, struct list_head *on_origin)
 {
+	struct snap_preserved *map = snap_preserved_create();
+
+	/* By the old one no write may go down that the snapshot needs. */
+	replace_preserved(origin, NULL);
 	list_add_tail_rcu(on_origin, &origin->snapshots);
 	/*
 	 * Whoever reads the new map finds the snapshot, by the barriers in here and in
 	 * snap_origin_preserved(); what others note goes with their map.
 	 */
-	replace_preserved(origin, snap_preserved_create());
+	replace_preserved(origin, map);
 }
 
 void snap_origin_leave(struct snap_origin *origin, struct list_head *on_origin)

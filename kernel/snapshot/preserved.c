@@ -11,39 +11,59 @@
 #define UNITS_SHIFT (PAGE_SHIFT + 3)
 #define UNITS (1UL << UNITS_SHIFT) /* in a page of bits: 128 MiB of the origin */
 
+/*
+ * A hint is worth no wait: the heads stand still when a map is made, pages come in
+ * map(). Nor is it worth the reserves that the task which writes may have a right to.
+ */
+#define GFP_HINT (GFP_NOWAIT | __GFP_NOMEMALLOC | __GFP_NOWARN)
+
+static struct workqueue_struct *freeing;
+
 struct snap_preserved *snap_preserved_create(void)
 {
-	struct snap_preserved *map =
-		kzalloc(sizeof(*map), GFP_NOIO | __GFP_NOWARN);
+	struct snap_preserved *map = kzalloc(sizeof(*map), GFP_HINT);
 
-	/* Pages come in map(), and go in a softirq. */
 	if (map)
-		xa_init_flags(&map->pages, XA_FLAGS_LOCK_BH);
+		xa_init(&map->pages);
 	return map;
 }
 
-static void free_map(struct rcu_head *rcu)
+/* There may be many pages, so not in a softirq. */
+static void free_map(struct work_struct *work)
 {
 	struct snap_preserved *map =
-		container_of(rcu, struct snap_preserved, rcu);
+		container_of(to_rcu_work(work), struct snap_preserved, free);
 	unsigned long index;
 	void *page;
 
-	xa_for_each(&map->pages, index, page)
+	xa_for_each(&map->pages, index, page) {
 		free_page((unsigned long)page);
+		cond_resched();
+	}
 	xa_destroy(&map->pages);
 	kfree(map);
 }
 
 void snap_preserved_free_rcu(struct snap_preserved *map)
 {
-	if (map)
-		call_rcu(&map->rcu, free_map);
+	if (!map)
+		return;
+	INIT_RCU_WORK(&map->free, free_map);
+	queue_rcu_work(freeing, &map->free);
+}
+
+int snap_preserved_init(void)
+{
+	freeing = alloc_workqueue("snap_preserved",
+				  WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return freeing ? 0 : -ENOMEM;
 }
 
 void snap_preserved_exit(void)
 {
+	/* Those that wait for their grace period are not in the queue yet. */
 	rcu_barrier();
+	destroy_workqueue(freeing);
 }
 
 /* The bits of [*@unit, @end) that lie in one page; *@unit moves behind them. */
@@ -86,16 +106,15 @@ bool snap_preserved_has(struct snap_preserved *map, sector_t sector,
 
 static unsigned long *page_of(struct snap_preserved *map, unsigned long index)
 {
-	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
 	void *page = xa_load(&map->pages, index);
 	void *made, *other;
 
 	if (page)
 		return page;
-	made = (void *)get_zeroed_page(gfp);
+	made = (void *)get_zeroed_page(GFP_HINT);
 	if (!made)
 		return NULL;
-	other = xa_cmpxchg_bh(&map->pages, index, NULL, made, gfp);
+	other = xa_cmpxchg(&map->pages, index, NULL, made, GFP_HINT);
 	if (!other)
 		return made;
 	free_page((unsigned long)made);

@@ -10,23 +10,24 @@
 #ifndef SNAP_PRESERVED_H
 #define SNAP_PRESERVED_H
 
-#include <linux/rcupdate.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 struct snap_preserved {
-	struct xarray pages; /* of bits, as far as origin was written */
-	struct rcu_head rcu;
+	struct xarray pages; /* of bits, as far as the origin was written */
+	struct rcu_work free;
 };
 
-/* An empty one; sleeps, but for no I/O. NULL: no memory, and nothing is known. */
+/* For the module. Sleep; the second waits for all that is being freed. */
+int snap_preserved_init(void);
+void snap_preserved_exit(void);
+
+/* An empty one; does not wait for memory. NULL: there is none, and nothing is known. */
 struct snap_preserved *snap_preserved_create(void);
 
 /* After a grace period. @map may be NULL. */
 void snap_preserved_free_rcu(struct snap_preserved *map);
-
-/* At the module's end: waits for those. */
-void snap_preserved_exit(void);
 
 /* All of the range is known to be preserved. @map may be NULL; under RCU. */
 bool snap_preserved_has(struct snap_preserved *map, sector_t sector,
