@@ -318,22 +318,38 @@ static bool copies_in(struct snapshot *snap, const struct bio *bio)
 }
 
 /*
- * Queues the bio on something it must wait for. If it can be the last snapshot that
- * copies some of it: when that is done, the others usually are too, and one look is the last.
+ * The snapshot whose copy of some of the bio's range most likely ends last: of those that
+ * commit with I/O, or else of all, the last on the list. Under RCU.
+ */
+static struct snapshot *last_to_copy(struct snap_origin *origin,
+				     const struct bio *bio)
+{
+	struct snapshot *snap, *last = NULL;
+
+	list_for_each_entry_rcu(snap, &origin->snapshots, on_origin) {
+		if (last && last->args.store_type->persistent &&
+		    !snap->args.store_type->persistent)
+			continue;
+		if (copies_in(snap, bio))
+			last = snap;
+	}
+	return last;
+}
+
+/*
+ * Queues the bio on something it must wait for, if it can on what ends last: then
+ * the next look usually finds nothing more to wait for.
  */
 static enum wait_result wait_somewhere(struct snap_origin *origin,
 				       struct bio *bio)
 {
 	enum wait_result result = WAIT_NOT_NEEDED;
-	struct snapshot *snap, *last = NULL;
+	struct snapshot *snap;
 
 	rcu_read_lock();
-	list_for_each_entry_rcu(snap, &origin->snapshots, on_origin) {
-		if (copies_in(snap, bio))
-			last = snap;
-	}
-	if (last)
-		result = wait_in(last, bio);
+	snap = last_to_copy(origin, bio);
+	if (snap)
+		result = wait_in(snap, bio);
 	if (result != WAIT_NOT_NEEDED)
 		goto out;
 	list_for_each_entry_rcu(snap, &origin->snapshots, on_origin) {
