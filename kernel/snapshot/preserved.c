@@ -66,13 +66,13 @@ void snap_preserved_exit(void)
 	destroy_workqueue(freeing);
 }
 
-/* The bits of [*@unit, @end) that lie in one page; *@unit moves behind them. */
 struct bits {
 	unsigned long index; /* of the page */
 	unsigned long first;
 	unsigned long end;
 };
 
+/* The bits of [*@unit, @end) that lie in one page; *@unit moves behind them. */
 static struct bits next_bits(u64 *unit, u64 end)
 {
 	struct bits bits = {

@@ -8,7 +8,6 @@
  * around resume) → those of the heads → snap_registry_lock.
  */
 #include <linux/device-mapper.h>
-#include <linux/rculist.h>
 #include "merge.h"
 #include "nodes.h"
 #include "origin.h"
